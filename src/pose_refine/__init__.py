@@ -1,0 +1,7 @@
+"""Corrects what 2D human pose estimators get wrong: `refine(image, poses)`."""
+
+from pose_refine.poses import Poses, Refinement
+from pose_refine.refiner import Refiner, refine
+
+__all__ = ["Poses", "Refinement", "Refiner", "refine"]
+__version__ = "0.1.0"

@@ -1,0 +1,10 @@
+"""Array types, named once."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+AnyArray = NDArray[Any]

@@ -1,0 +1,111 @@
+"""From image pixels to crop pixels and back: the only place that knows both.
+
+An integer coordinate is a pixel's centre, in the image and in the crop. A crop is described by its affine map from
+crop pixels to image pixels, (2, 3), so that cutting, and bringing the answer back, use the same numbers.
+"""
+
+import cv2
+import numpy as np
+
+from pose_refine._types import AnyArray, Bytes, Floats
+
+CROP_HEIGHT, CROP_WIDTH = 256, 192
+MARGIN = 1.35  # the crop's height over that of the box of the joints: the network must see what the pose missed
+GREY = 128  # what lies outside the image; 0 after the network's normalisation
+MAX_REDUCTION = 2.0  # beyond it the image is shrunk by averaging first, else bilinear sampling skips pixels
+
+
+def crop_boxes(keypoints: Floats, image_shape: tuple[int, int]) -> tuple[Floats, Floats]:
+    """Where to cut, from the input pose alone.
+
+    The crop is MARGIN times the box of the joints that are there, widened to the crop's aspect. A pose without extent
+    (one joint, or all in one point) does not say how large its person is: a third of the image's height is taken.
+
+    Args:
+        keypoints: (N, K, 2) image pixels, NaN where missing; each person has at least one joint.
+        image_shape: Height and width of the image, pixels.
+
+    Returns:
+        Centres (N, 2) and crop heights (N,), image pixels.
+    """
+    low, high = np.nanmin(keypoints, axis=1), np.nanmax(keypoints, axis=1)
+    extent = high - low
+    height = np.maximum(extent[:, 1], extent[:, 0] * (CROP_HEIGHT / CROP_WIDTH)) * MARGIN
+    height = np.where(extent.max(1) < 1.0, image_shape[0] / 3, height)
+    return ((low + high) / 2).astype(np.float32), np.maximum(height, 8.0).astype(np.float32)
+
+
+def crop_matrices(centres: Floats, heights: Floats, rotation: Floats | None = None) -> Floats:
+    """Affine maps from crop pixels to image pixels.
+
+    Args:
+        centres: (N, 2) image pixels that the crops' middles show.
+        heights: (N,) image pixels that the crops' full height covers.
+        rotation: (N,) radians, clockwise as seen on the screen; none by default.
+
+    Returns:
+        (N, 2, 3) float32: image = matrix[:, :2] @ crop + matrix[:, 2].
+    """
+    angle = np.zeros_like(heights) if rotation is None else rotation
+    scale = heights / CROP_HEIGHT
+    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+    linear = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], -2)
+    middle = np.array([(CROP_WIDTH - 1) / 2, (CROP_HEIGHT - 1) / 2])
+    return np.concatenate([linear, (centres - linear @ middle)[..., None]], -1).astype(np.float32)
+
+
+def to_image(points: Floats, matrices: Floats) -> Floats:
+    """Crop pixels (N, K, 2) to image pixels (N, K, 2), through `matrices` (N, 2, 3)."""
+    placed: Floats = np.einsum("nij,nkj->nki", matrices[:, :, :2], points) + matrices[:, None, :, 2]
+    return placed
+
+
+def to_crop(points: Floats, matrices: Floats) -> Floats:
+    """Image pixels (N, K, 2) to crop pixels (N, K, 2): the inverse of `to_image`."""
+    inverse = np.linalg.inv(matrices[:, :, :2].astype(np.float64))
+    moved = points.astype(np.float64) - matrices[:, None, :, 2]  # float64: coordinates may lie far outside
+    placed: Floats = np.einsum("nij,nkj->nki", inverse, moved).astype(np.float32)
+    return placed
+
+
+def cut_crops(image: Bytes, matrices: Floats) -> Bytes:
+    """Cut crops out of an image, bilinearly; grey where they reach outside.
+
+    Args:
+        image: (H, W, 3) uint8, any strides.
+        matrices: (N, 2, 3) crop pixels to image pixels, without rotation.
+
+    Returns:
+        (N, CROP_HEIGHT, CROP_WIDTH, 3) uint8, channels in the image's order.
+    """
+    crops = np.full((len(matrices), CROP_HEIGHT, CROP_WIDTH, 3), GREY, dtype=np.uint8)
+    for crop, matrix in zip(crops, matrices.astype(np.float64), strict=True):
+        _cut_one(image, matrix, crop)
+    return crops
+
+
+def _cut_one(image: Bytes, matrix: AnyArray, out: Bytes) -> None:
+    """Only the part of the image that the crop shows is touched: a person in a huge image costs no more."""
+    size = np.array([image.shape[1], image.shape[0]])
+    corners = np.stack([matrix[:, 2], matrix[:, :2] @ (CROP_WIDTH - 1, CROP_HEIGHT - 1) + matrix[:, 2]])
+    reduction = int(min(matrix[0, 0], *size)) if matrix[0, 0] >= MAX_REDUCTION else 1
+    low = np.clip(np.floor(corners[0]) - 2 * reduction, 0, size).astype(int)
+    high = np.clip(np.ceil(corners[1]) + 1 + 2 * reduction, 0, size).astype(int)
+    if (high <= low).any():
+        return
+    part = np.ascontiguousarray(image[low[1] : high[1], low[0] : high[0]])
+    if reduction > 1:
+        shrunk = [max(1, n // reduction) for n in (part.shape[1], part.shape[0])]
+        part = cv2.resize(part, shrunk, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    ratio = (high - low) / np.array([part.shape[1], part.shape[0]])  # pixels of the image a pixel of the part
+    inner = np.concatenate([matrix[:, :2], (matrix[:, 2] - low + 0.5)[:, None]], 1) / ratio[:, None]
+    inner[:, 2] -= 0.5
+    cv2.warpAffine(
+        part,
+        inner,
+        (CROP_WIDTH, CROP_HEIGHT),
+        dst=out,
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(GREY, GREY, GREY),
+    )

@@ -1,0 +1,94 @@
+"""A pose as input maps, and output maps as coordinates and confidence. Coordinates here are crop pixels."""
+
+import torch
+from torch import Tensor
+
+from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH
+
+STRIDE = 4  # of the output maps
+# Where pose maps enter, and how wide a joint is drawn there: stride -> sigma in crop pixels. Coarse on purpose
+# (PoseFix, Moon et al. 2019): an input joint is a hint, and is seldom exact.
+POSE_SIGMAS = {8: 8.0, 4: 6.0}
+CELL_CENTRE = 1.5  # crop pixel of the middle of a stride-4 cell, relative to 4 * cell
+WINDOW = 2  # cells to each side of the peak that the soft-argmax looks at
+
+
+def cell_positions(size: int, stride: int, device: torch.device) -> Tensor:
+    """Crop pixels of the middles of the cells along one side of `size` pixels, (size / stride,)."""
+    return torch.arange(size // stride, device=device, dtype=torch.float32) * stride + (stride - 1) / 2
+
+
+def gaussian_maps(keypoints: Tensor, stride: int, sigma: float) -> Tensor:
+    """Draw each joint as a Gaussian of height 1; a missing joint is an empty map.
+
+    Separable: two lines of exponentials a joint instead of one a cell, and drawn at the stride where it is used.
+
+    Args:
+        keypoints: (B, K, 2) crop pixels, NaN where missing.
+        stride: Crop pixels a cell.
+        sigma: Width, crop pixels.
+
+    Returns:
+        (B, K, CROP_HEIGHT / stride, CROP_WIDTH / stride) float32.
+    """
+    points = torch.nan_to_num(keypoints, nan=-1e4)  # so far outside that nothing of it is drawn
+    lines = []
+    for axis, size in ((0, CROP_WIDTH), (1, CROP_HEIGHT)):
+        distance = points[..., axis, None] - cell_positions(size, stride, keypoints.device)
+        lines.append(torch.exp(distance.square() / (-2 * sigma**2)))
+    return lines[1][..., :, None] * lines[0][..., None, :]
+
+
+def pose_maps(keypoints: Tensor) -> tuple[Tensor, Tensor]:
+    """The network's two pose inputs, at strides 8 and 4, from (B, K, 2) crop pixels."""
+    stride8, stride4 = (gaussian_maps(keypoints, s, POSE_SIGMAS[s]) for s in (8, 4))
+    return stride8, stride4
+
+
+def target_maps(keypoints: Tensor, sigma: float) -> Tensor:
+    """Where a joint truly is, as a distribution over cells: (B, K, h, w), each map sums to 1 (or is 0 outside)."""
+    maps = gaussian_maps(keypoints, STRIDE, sigma)
+    return maps / maps.sum((2, 3), keepdim=True).clamp_min(1e-6)
+
+
+def window_offsets(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Column and row offsets of the cells in a window, each ((2 WINDOW + 1) ** 2,)."""
+    span = torch.arange(-WINDOW, WINDOW + 1, device=device)
+    rows, columns = torch.meshgrid(span, span, indexing="ij")
+    return columns.reshape(-1), rows.reshape(-1)
+
+
+def window_mass(probability: Tensor, columns: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Probability of the cells around one cell of each map; 0 for those that lie outside.
+
+    Args:
+        probability: (B, K, h, w), each map sums to 1.
+        columns: (B, K) the cell's column, any integer.
+        rows: (B, K) the cell's row, any integer.
+
+    Returns:
+        Mass (B, K, W), and the cells' columns and rows (B, K, W).
+    """
+    height, width = probability.shape[2:]
+    dx, dy = window_offsets(probability.device)
+    x, y = columns[..., None] + dx, rows[..., None] + dy
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    index = y.clamp(0, height - 1) * width + x.clamp(0, width - 1)
+    return probability.flatten(2).gather(2, index) * inside, x, y
+
+
+def decode(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Coordinates by soft-argmax in a window around the peak, and the mass of that window.
+
+    Args:
+        logits: (B, K, h, w) at stride 4.
+
+    Returns:
+        Keypoints (B, K, 2) crop pixels and peak mass (B, K) in [0, 1].
+    """
+    probability = logits.float().flatten(2).softmax(-1).view(logits.shape)
+    peak = probability.flatten(2).argmax(-1)
+    mass, x, y = window_mass(probability, peak % logits.shape[3], peak // logits.shape[3])
+    total = mass.sum(-1)
+    cells = torch.stack([(mass * x).sum(-1), (mass * y).sum(-1)], -1) / total[..., None]
+    return cells * STRIDE + CELL_CENTRE, total

@@ -1,0 +1,41 @@
+"""Flat lists x0, y0, s0, x1, ... as JSON formats keep keypoints."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pose_refine.formats import arrays
+from pose_refine.poses import Poses
+from pose_refine.skeletons import DEFAULT_BY_COUNT, get_skeleton
+
+DECIMALS = 3  # as OpenPose writes; a thousandth of a pixel
+
+
+def read_triplets(people: Sequence[Sequence[float]], skeleton: str | None, ids: Sequence[object] | None) -> Poses:
+    """Read one flat list a person; all of one length.
+
+    Raises:
+        ValueError: Lengths that differ or that three does not divide; not numbers.
+    """
+    if not people:
+        name = skeleton or DEFAULT_BY_COUNT[17]
+        joints = len(get_skeleton(name).joints)
+        return Poses(np.empty((0, joints, 2), np.float32), np.empty((0, joints), np.float32), name, ids)
+    lengths = {len(p) for p in people}
+    if len(lengths) != 1 or lengths.pop() % 3:
+        raise ValueError(f"keypoints: expected lists of one length 3 K, got lengths {[len(p) for p in people]}")
+    try:
+        values = np.array(people, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"keypoints: expected numbers: {error}") from error
+    read = arrays.read(values.reshape(len(people), -1, 3), skeleton)
+    return Poses(read.keypoints, read.scores, read.skeleton, ids)
+
+
+def changed_triplets(after: Poses, before: Poses) -> list[dict[int, list[float]]]:
+    """For each person the joints that changed: index to [x, y, score], rounded to DECIMALS."""
+    rounded = np.round(arrays.columns(after).astype(np.float64), DECIMALS)
+    return [
+        {int(k): [float(v) for v in row[k]] for k in np.flatnonzero(changed)}
+        for row, changed in zip(rounded, arrays.changed(after, before), strict=True)
+    ]

@@ -1,0 +1,274 @@
+"""The one path: image and poses, to crops, to the network, to poses."""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+
+from pose_refine import formats, weights
+from pose_refine._types import AnyArray, Bytes, Floats
+from pose_refine.crops import crop_boxes, crop_matrices, cut_crops, to_crop, to_image
+from pose_refine.formats.arrays import columns
+from pose_refine.images import read_image
+from pose_refine.model import Model
+from pose_refine.poses import Poses, Refinement
+from pose_refine.skeletons import NETWORK, convert, get_skeleton, put_back
+
+MOVED = 0.01  # of the person's box height; less is "kept"
+FAR = 0.5  # of the image's sides: a joint further outside than that can only be wrong, and is taken for missing
+CPU_BATCH = 4  # activations that fit a cache are several times faster on CPUs than large batches
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+
+Image = AnyArray | torch.Tensor | str | os.PathLike[str]
+
+
+def default_device() -> torch.device:
+    """cuda if there is one, else mps, else cpu."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+class Refiner:
+    """A loaded refiner. It keeps no state between calls: threads may share one.
+
+    Args:
+        model: The network, on the CPU.
+        device: Where to run it; by default cuda, else mps, else cpu.
+        dtype: torch.float32, or bfloat16 / float16 for autocast.
+    """
+
+    def __init__(
+        self, model: Model, *, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+    ) -> None:
+        self.dtype = torch.float32 if dtype is None else dtype
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype must be one of {DTYPES}, got {dtype!r}")
+        self.device = default_device() if device is None else torch.device(device)
+        self._model = model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | os.PathLike[str] | None = None,
+        *,
+        revision: str | None = None,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> "Refiner":
+        """Load weights.
+
+        Args:
+            source: None (the embedded weights, no network needed), a folder, one of our names ("small", "base"),
+                "org/name" or "hf://org/name[@revision]" on the Hugging Face hub.
+            revision: Branch, tag or commit on the hub.
+            device: Where to run; by default cuda, else mps, else cpu.
+            dtype: torch.float32 (the default), or torch.bfloat16 / float16 for autocast.
+
+        Raises:
+            FileNotFoundError: No such folder.
+            ValueError: The weights are damaged, do not fit, or cannot be had from the hub.
+        """
+        model, _ = weights.load(weights.find(source, revision))
+        return cls(model, device=device, dtype=dtype)
+
+    def refine(
+        self,
+        image: Image,
+        poses: Any,
+        *,
+        skeleton: str | None = None,
+        to: str | None = None,
+        color: str = "rgb",
+        recover: bool = True,
+        batch_size: int = 64,
+    ) -> Any:
+        """Correct the poses of the people in one image.
+
+        Args:
+            image: uint8 (H, W, 3) array or tensor, or a path.
+            poses: (N, K, 2), (N, K, 3) or (K, 3) array, Poses, OpenPose JSON (dict or path), COCO results list,
+                Detectron2 Instances or its output dict; coordinates in pixels of `image`.
+            skeleton: Which joints these are, where K does not say (17: coco17, 16: mpii16).
+            to: Skeleton to convert the result to; then an array (or Poses) comes back.
+            color: Channel order of an array: "rgb" or "bgr".
+            recover: Give missing joints of people with any joint a position; False leaves them missing.
+            batch_size: At most so many people at once: bounds memory.
+
+        Returns:
+            The same kind of object, nothing of it shared with what was handed in that could be changed by it; arrays
+            as float32 (N, K, 3) x, y, score (a (K, 3) stays one), a path as the JSON's content. Scores are
+            P(joint within its OKS-0.85 radius).
+
+        Raises:
+            FileNotFoundError: A path that is not there.
+            TypeError: An image or poses of a kind that is not known.
+            ValueError: An image or poses that are not as they should be.
+        """
+        return _refine(lambda: self, image, poses, skeleton, to, color, recover, batch_size)
+
+    def analyze(
+        self,
+        image: Image,
+        poses: Any,
+        *,
+        skeleton: str | None = None,
+        to: str | None = None,
+        color: str = "rgb",
+        recover: bool = True,
+        batch_size: int = 64,
+    ) -> Refinement:
+        """As `refine`, but returns what was changed and how sure it is; arguments and errors as there."""
+        return _analyze(lambda: self, image, poses, skeleton, to, color, recover, batch_size)
+
+    @torch.inference_mode()
+    def _run(self, image: Bytes, order: str, initial: Floats, anchors: Floats, batch_size: int) -> Floats:
+        """Poses (N, 19, 2), and what to cut around (N, A, 2) with at least one point each, to (N, 19, 3)."""
+        size = min(batch_size, CPU_BATCH) if self.device.type == "cpu" else batch_size
+        matrices = crop_matrices(*crop_boxes(anchors, image.shape[:2]))
+        claimed = to_crop(initial, matrices)
+        out = np.empty((len(initial), len(NETWORK.joints), 3), dtype=np.float32)
+        for start in range(0, len(initial), size):
+            part = slice(start, start + size)
+            crops = torch.from_numpy(cut_crops(image, matrices[part])).to(self.device)
+            with self._autocast():
+                found, score = self._model(
+                    crops.flip(3) if order == "bgr" else crops, torch.from_numpy(claimed[part]).to(self.device)
+                )
+            out[part, :, :2] = to_image(found.float().cpu().numpy(), matrices[part])
+            out[part, :, 2] = score.float().cpu().numpy()
+        return out
+
+    def _autocast(self) -> Any:
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, self.dtype)
+
+
+def within_reach(keypoints: Floats, shape: Sequence[int]) -> Floats:
+    """`keypoints` (N, K, 2) with those NaN that lie more than FAR of the image's side outside the image."""
+    size = np.array([shape[1], shape[0]], dtype=np.float32)
+    with np.errstate(invalid="ignore"):
+        inside = ((keypoints >= -FAR * size - 1) & (keypoints <= (1 + FAR) * size)).all(-1, keepdims=True)
+    return np.where(inside, keypoints, np.float32(np.nan))
+
+
+def compare(initial: Poses, refined: Poses) -> Refinement:
+    """What changed between two sets of poses of the same people."""
+    shift = np.linalg.norm(refined.keypoints - initial.keypoints, axis=-1)
+    y, present = refined.keypoints[..., 1], refined.present
+    height = np.where(present, y, -np.inf).max(1, initial=0) - np.where(present, y, np.inf).min(1, initial=0)
+    moved = np.nan_to_num(shift) > MOVED * np.maximum(height, 1)[:, None]
+    both = np.where(moved, "moved", "kept")
+    verdict = np.where(present, np.where(initial.present, both, "recovered"), "missing")
+    return Refinement(refined, initial, shift, verdict)
+
+
+def _analyze(
+    find_refiner: Callable[[], Refiner],
+    image: Image,
+    poses: Any,
+    skeleton: str | None,
+    to: str | None,
+    color: str,
+    recover: bool,
+    batch_size: int,
+) -> Refinement:
+    """Checks everything that was handed in; asks for weights only if there is a joint to refine."""
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size: expected an integer of at least 1, got {batch_size!r}")
+    pixels, order = read_image(image, color)
+    given = formats.read(formats.load(poses), skeleton)
+    source, target = get_skeleton(given.skeleton), get_skeleton(to or given.skeleton)
+    reachable = within_reach(given.keypoints, pixels.shape[:2])
+    rows = np.flatnonzero(~np.isnan(reachable[..., 0]).all(1))
+    before = columns(given) if target is source else convert(columns(given), source, target)
+    after = before.copy()
+    if len(rows):
+        known = convert(reachable[rows], source, NETWORK)
+        lost = np.isnan(known[..., :1]).all(1, keepdims=True)  # only joints that the network does not know
+        anchors = np.concatenate([known, np.where(lost, reachable[rows], np.float32(np.nan))], 1)
+        refined = find_refiner()._run(pixels, order, known, anchors, batch_size)
+        keep = np.isnan(before[rows][..., :1]) & (not recover)
+        after[rows] = np.where(keep, before[rows], put_back(before[rows], refined, target))
+    initial, result = (Poses(v[..., :2], v[..., 2], target.name, given.ids) for v in (before, after))
+    return compare(initial, result)
+
+
+def _refine(
+    find_refiner: Callable[[], Refiner],
+    image: Image,
+    poses: Any,
+    skeleton: str | None,
+    to: str | None,
+    color: str,
+    recover: bool,
+    batch_size: int,
+) -> Any:
+    """`_analyze`, and its poses as the kind of object that came in."""
+    given = formats.load(poses)
+    refined = _analyze(find_refiner, image, given, skeleton, to, color, recover, batch_size).poses
+    if to is None or isinstance(given, Poses):
+        return formats.write(refined, given)
+    array = columns(refined)
+    return array[0] if isinstance(given, np.ndarray) and given.ndim == 2 else array
+
+
+_loaded: dict[tuple[str | None, str], Refiner] = {}
+_lock = threading.Lock()
+
+
+def _cached(source: str | os.PathLike[str] | None, device: str | torch.device | None) -> Refiner:
+    """Loaded once a source and device; the lock keeps threads from loading twice."""
+    where = default_device() if device is None else torch.device(device)
+    key = (source if source is None else str(source), str(where))
+    with _lock:
+        if key not in _loaded:
+            _loaded[key] = Refiner.from_pretrained(source, device=where)
+        return _loaded[key]
+
+
+def refine(
+    image: Image,
+    poses: Any,
+    *,
+    skeleton: str | None = None,
+    to: str | None = None,
+    color: str = "rgb",
+    recover: bool = True,
+    model: Refiner | str | os.PathLike[str] | None = None,
+    device: str | torch.device | None = None,
+    batch_size: int = 64,
+) -> Any:
+    """Correct the poses of the people in one image: `Refiner.refine` with weights that are loaded once and cached.
+
+    Args:
+        image: uint8 (H, W, 3) array or tensor, or a path.
+        poses: What your estimator gave; see `Refiner.refine`.
+        skeleton: Which joints these are, where their number does not say.
+        to: Skeleton to convert the result to.
+        color: Channel order of an array: "rgb" or "bgr".
+        recover: Give missing joints a position.
+        model: A Refiner, or any source that `Refiner.from_pretrained` takes; by default the embedded weights.
+        device: Where to run; a Refiner knows its own.
+        batch_size: At most so many people at once.
+
+    Returns:
+        The same kind of object as `poses`, corrected.
+
+    Raises:
+        FileNotFoundError: A path that is not there.
+        TypeError: An image, poses or a model of a kind that is not known.
+        ValueError: An image, poses or weights that are not as they should be; a Refiner and a device.
+    """
+    if isinstance(model, Refiner) and device is not None:
+        raise ValueError("device: a Refiner already has one; pass device= to Refiner.from_pretrained")
+
+    def find_refiner() -> Refiner:
+        return model if isinstance(model, Refiner) else _cached(model, device)
+
+    return _refine(find_refiner, image, poses, skeleton, to, color, recover, batch_size)

@@ -1,0 +1,181 @@
+"""One table a skeleton, and conversions between them by joint name.
+
+Sources: COCO keypoints (Lin et al. 2014), MPII Human Pose (Andriluka et al. 2014), OpenPose's output page
+(BODY_25, COCO-18, MPI-15), LSP (Johnson and Everingham 2010).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_refine._types import Floats
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Names, order and limbs of a set of joints.
+
+    Attributes:
+        name: What users write, e.g. "coco17".
+        joints: Joint names in order. Left and right are the person's.
+        limbs: Pairs of joint names to draw as lines.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    limbs: tuple[tuple[str, str], ...]
+
+    @cached_property
+    def mirror(self) -> NDArray[np.intp]:
+        """For each joint the index of its mirror image, (K,): left_x <-> right_x, others themselves."""
+        swap = {"left_": "right_", "right_": "left_"}
+        names = [next((b + n.removeprefix(a) for a, b in swap.items() if n.startswith(a)), n) for n in self.joints]
+        return np.array([self.joints.index(n) for n in names], dtype=np.intp)
+
+
+COCO_JOINTS = (
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
+    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+    "right_ankle",
+)  # fmt: skip
+LIMBS = (
+    ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"), ("left_shoulder", "left_hip"),
+    ("right_shoulder", "right_hip"), ("left_shoulder", "left_elbow"), ("left_elbow", "left_wrist"),
+    ("right_shoulder", "right_elbow"), ("right_elbow", "right_wrist"), ("left_hip", "left_knee"),
+    ("left_knee", "left_ankle"), ("right_hip", "right_knee"), ("right_knee", "right_ankle"),
+)  # fmt: skip
+FACE_LIMBS = (("nose", "left_eye"), ("nose", "right_eye"), ("left_eye", "left_ear"), ("right_eye", "right_ear"))
+ARMS_AND_LEGS = LIMBS[4:]
+HEAD_LIMB = (("upper_neck", "head_top"),)
+
+NETWORK = Skeleton("network19", (*COCO_JOINTS, "upper_neck", "head_top"), LIMBS + FACE_LIMBS + HEAD_LIMB)
+
+_OPENPOSE_BODY = (
+    "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
+)  # fmt: skip
+_OPENPOSE_LEGS = ("right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle")
+_OPENPOSE_FACE = ("right_eye", "left_eye", "right_ear", "left_ear")
+_NECK_LIMBS = (("neck", "left_shoulder"), ("neck", "right_shoulder"), ("neck", "nose"))
+
+SKELETONS = {
+    s.name: s
+    for s in (
+        NETWORK,
+        Skeleton("coco17", COCO_JOINTS, LIMBS + FACE_LIMBS),
+        Skeleton(
+            "mpii16",
+            ("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "pelvis", "thorax",
+             "upper_neck", "head_top", "right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow",
+             "left_wrist"),
+            LIMBS + HEAD_LIMB + (("pelvis", "thorax"), ("thorax", "upper_neck")),
+        ),
+        Skeleton(
+            "lsp14",
+            ("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "right_wrist",
+             "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist", "upper_neck", "head_top"),
+            LIMBS + HEAD_LIMB,
+        ),
+        Skeleton(
+            "body25",
+            (*_OPENPOSE_BODY, "mid_hip", *_OPENPOSE_LEGS, *_OPENPOSE_FACE, "left_big_toe", "left_small_toe",
+             "left_heel", "right_big_toe", "right_small_toe", "right_heel"),
+            (*ARMS_AND_LEGS, *FACE_LIMBS, *_NECK_LIMBS, ("neck", "mid_hip"), ("mid_hip", "left_hip"),
+             ("mid_hip", "right_hip"), ("left_ankle", "left_big_toe"), ("left_ankle", "left_heel"),
+             ("right_ankle", "right_big_toe"), ("right_ankle", "right_heel")),
+        ),
+        Skeleton("coco18", (*_OPENPOSE_BODY, *_OPENPOSE_LEGS, *_OPENPOSE_FACE),
+                 (*ARMS_AND_LEGS, *FACE_LIMBS, *_NECK_LIMBS, ("neck", "left_hip"), ("neck", "right_hip"))),
+        Skeleton("mpi15", ("head_top", "neck", *_OPENPOSE_BODY[2:], *_OPENPOSE_LEGS, "chest"),
+                 (*ARMS_AND_LEGS, *_NECK_LIMBS[:2], ("neck", "head_top"), ("chest", "left_hip"),
+                  ("chest", "right_hip"), ("neck", "chest"))),
+    )
+}  # fmt: skip
+DEFAULT_BY_COUNT = {17: "coco17", 16: "mpii16"}
+
+# Joints that lie in the middle of others: moved with them, never estimated by the network.
+MIDDLES = {
+    "pelvis": ("left_hip", "right_hip"),
+    "mid_hip": ("left_hip", "right_hip"),
+    "thorax": ("left_shoulder", "right_shoulder"),
+    "neck": ("left_shoulder", "right_shoulder"),
+    "chest": ("left_shoulder", "right_shoulder", "left_hip", "right_hip"),
+}
+
+# Keypoint constants of OKS (cocoeval's kpt_oks_sigmas); the last two joints, which COCO lacks, as a shoulder.
+SIGMAS: Floats = np.array(
+    [26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89, 79, 79], dtype=np.float32
+) / np.float32(1000)
+
+
+def get_skeleton(skeleton: str | Skeleton) -> Skeleton:
+    """Look a skeleton up by name.
+
+    Raises:
+        ValueError: No such skeleton.
+        TypeError: Neither a name nor a Skeleton.
+    """
+    if isinstance(skeleton, Skeleton):
+        return skeleton
+    if not isinstance(skeleton, str):
+        raise TypeError(f"expected a skeleton's name or a Skeleton, got {type(skeleton).__name__}")
+    if skeleton not in SKELETONS:
+        raise ValueError(f"unknown skeleton {skeleton!r}; known: {', '.join(sorted(SKELETONS))}")
+    return SKELETONS[skeleton]
+
+
+def convert(keypoints: Floats, source: Skeleton, target: Skeleton) -> Floats:
+    """Reorder joints by name; a joint that is the middle of others is computed where the source lacks it.
+
+    Args:
+        keypoints: (N, K, C): x, y and maybe more columns; NaN where missing. Any column is averaged for a middle.
+        source: The skeleton of `keypoints`.
+        target: The skeleton wanted.
+
+    Returns:
+        (N, K', C) float32, NaN where the source knows nothing of a joint.
+    """
+    out = np.full((len(keypoints), len(target.joints), keypoints.shape[2]), np.nan, dtype=np.float32)
+    for column, name in enumerate(target.joints):
+        if name in source.joints:
+            out[:, column] = keypoints[:, source.joints.index(name)]
+        elif name in MIDDLES and all(n in source.joints for n in MIDDLES[name]):
+            out[:, column] = keypoints[:, [source.joints.index(n) for n in MIDDLES[name]]].mean(1)
+    return out
+
+
+def put_back(initial: Floats, refined: Floats, skeleton: Skeleton) -> Floats:
+    """The network's answer in the skeleton that came in.
+
+    A joint that the network knows takes its answer. One that lies in the middle of others moves by their mean shift;
+    where it was missing, or none of them was there to move, it becomes their middle, and its score their mean. Others
+    (feet) stay.
+
+    Args:
+        initial: (N, K, 3) x, y, score as they came, NaN where missing.
+        refined: (N, 19, 3) the network's joints.
+        skeleton: The skeleton of `initial`.
+
+    Returns:
+        (N, K, 3) float32.
+    """
+    out = initial.copy()
+    before = convert(initial, skeleton, NETWORK)
+    for column, name in enumerate(skeleton.joints):
+        if name in NETWORK.joints:
+            out[:, column] = refined[:, NETWORK.joints.index(name)]
+        elif name in MIDDLES:
+            parts = [NETWORK.joints.index(n) for n in MIDDLES[name]]
+            out[:, column] = _middle(initial[:, column], before[:, parts], refined[:, parts])
+    return out
+
+
+def _middle(joint: Floats, before: Floats, after: Floats) -> Floats:
+    """One middle joint (N, 3) from its parts before and after (N, P, 3)."""
+    moved = ~np.isnan(before[..., :2]).any(-1, keepdims=True)
+    count = moved.sum(1)
+    shift = np.where(moved, after[..., :2] - before[..., :2], 0).sum(1) / np.maximum(count, 1)
+    keep = (count > 0) & ~np.isnan(joint[:, :1])
+    place = np.where(keep, joint[:, :2] + shift, after[..., :2].mean(1))
+    return np.concatenate([place, after[..., 2].mean(1, keepdims=True)], 1).astype(np.float32)

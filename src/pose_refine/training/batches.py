@@ -1,0 +1,122 @@
+"""Batches, cut and varied on the device that trains."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.random import Generator
+from torch import Tensor
+
+from pose_refine._types import AnyArray, Floats
+from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH, crop_boxes, crop_matrices, to_crop
+from pose_refine.skeletons import NETWORK
+from pose_refine.training.data import People, take
+from pose_refine.training.synthesis import initial_poses
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch on the device; coordinates are crop pixels.
+
+    Attributes:
+        image: (B, 3, H, W) in [-1, 1].
+        initial: (B, K, 2) the pose that the network is shown, NaN where missing.
+        truth: (B, K, 2), NaN where not labelled.
+        area: (B,) squared crop pixels.
+    """
+
+    image: Tensor
+    initial: Tensor
+    truth: Tensor
+    area: Tensor
+
+
+def cut(images: Tensor, rows: AnyArray, matrices: Floats) -> Tensor:
+    """Cut crops out of the stored images, bilinearly, grey outside.
+
+    Args:
+        images: (M, S, S, 3) uint8.
+        rows: (B,) which image each crop is of.
+        matrices: (B, 2, 3) crop pixels to image pixels.
+
+    Returns:
+        (B, 3, CROP_HEIGHT, CROP_WIDTH) float32 in [-1, 1], channels last.
+    """
+    device, side = images.device, images.shape[1]
+    whole = images[torch.as_tensor(rows, device=device)].permute(0, 3, 1, 2).float() * (2 / 255) - 1
+    y, x = torch.meshgrid(
+        torch.arange(CROP_HEIGHT, device=device), torch.arange(CROP_WIDTH, device=device), indexing="ij"
+    )
+    points = torch.stack([x, y, torch.ones_like(x)], -1).float().view(1, -1, 3)
+    places = points @ torch.as_tensor(matrices, device=device).transpose(1, 2)
+    grid = (places * (2 / (side - 1)) - 1).view(-1, CROP_HEIGHT, CROP_WIDTH, 2)
+    crops = F.grid_sample(whole, grid, align_corners=True, padding_mode="zeros")
+    return crops.contiguous(memory_format=torch.channels_last)
+
+
+def recolour(image: Tensor, generator: torch.Generator) -> Tensor:
+    """Brightness, contrast, white balance; a few without colour."""
+
+    def uniform(low: float, high: float, channels: int = 1) -> Tensor:
+        drawn = torch.rand(len(image), channels, 1, 1, generator=generator, device=image.device)
+        return low + (high - low) * drawn
+
+    image = image * uniform(0.7, 1.3) * uniform(0.9, 1.1, 3) + uniform(-0.2, 0.2)
+    grey = uniform(0, 1) < 0.05
+    return torch.where(grey, image.mean(1, keepdim=True), image).clamp(-1, 1)
+
+
+def blur(image: Tensor, generator: torch.Generator, share: float = 0.15) -> Tensor:
+    """Half resolution for a share of the crops: photographs that were enlarged."""
+    low = F.interpolate(F.avg_pool2d(image, 2), scale_factor=2.0, mode="bilinear", align_corners=False)
+    chosen = torch.rand(len(image), 1, 1, 1, generator=generator, device=image.device) < share
+    return torch.where(chosen, low, image)
+
+
+def hide_patch(image: Tensor, generator: torch.Generator, share: float = 0.25) -> Tensor:
+    """A grey rectangle, a tenth to a third of the crop a side, over a share of the crops: something in the way."""
+    drawn = torch.rand(len(image), 5, generator=generator, device=image.device)
+    size = 0.1 + 0.23 * drawn[:, 2:4]
+    inside = (drawn[:, 4] < share)[:, None, None]
+    for axis, length in ((0, image.shape[3]), (1, image.shape[2])):
+        place = torch.arange(length, device=image.device) / length - drawn[:, axis, None]
+        line = (place >= 0) & (place < size[:, axis, None])
+        inside = inside & (line[:, None, :] if axis == 0 else line[:, :, None])
+    return torch.where(inside[:, None], 0.0, image)
+
+
+def mirrored(points: Floats, flip: AnyArray) -> Floats:
+    """Crop pixels (B, K, 2) of crops mirrored left to right where `flip` (B,) says so, joints renamed."""
+    turned = points[:, NETWORK.mirror].copy()
+    turned[..., 0] = CROP_WIDTH - 1 - turned[..., 0]
+    return np.where(flip[:, None, None], turned, points)
+
+
+def make_batch(images: Tensor, people: People, others: AnyArray, rows: AnyArray, rng: Generator) -> Batch:
+    """Draw initial poses for `rows`, and cut, turn, mirror and colour their crops.
+
+    The crop comes from the initial pose, as at inference, so that a bad pose means a bad crop here too.
+    """
+    truth = take(people, rows, others)
+    poses, hidden = initial_poses(truth, rng)
+    count = len(rows)
+    centres, heights = crop_boxes(poses, (images.shape[1], images.shape[2]))
+    rotation = np.where(rng.random(count) < 0.5, rng.normal(0, np.deg2rad(30), count), 0)
+    centres += (rng.normal(0, 0.02, (count, 2)) * heights[:, None]).astype(np.float32)
+    heights *= rng.uniform(0.8, 1.25, count).astype(np.float32)
+    matrices = crop_matrices(centres, heights, rotation.astype(np.float32))
+    flip = rng.random(count) < 0.5
+    poses[hidden] = np.nan
+    device = images.device
+    generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
+    crops = cut(images, people.image[rows], matrices)
+    crops = torch.where(torch.as_tensor(flip, device=device)[:, None, None, None], crops.flip(3), crops)
+    crops = hide_patch(blur(recolour(crops, generator), generator), generator)
+    area = truth.area * (CROP_HEIGHT / heights) ** 2
+    return Batch(
+        image=crops.contiguous(memory_format=torch.channels_last),
+        initial=torch.as_tensor(mirrored(to_crop(poses, matrices), flip), device=device),
+        truth=torch.as_tensor(mirrored(to_crop(truth.poses, matrices), flip), device=device),
+        area=torch.as_tensor(area, dtype=torch.float32, device=device),
+    )

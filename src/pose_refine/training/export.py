@@ -1,0 +1,45 @@
+"""From a run to a weights folder."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pose_refine import weights
+from pose_refine.model import Model
+from pose_refine.network import NetworkConfig
+from pose_refine.training.data import load_images, read_training_sets, select, split_by_image
+from pose_refine.training.decision import collect, fit, held_out_poses, join_cases
+
+
+def read_settings(run: Path) -> dict[str, object]:
+    """The settings that a run was last started with."""
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    settings: dict[str, object] = [entry["settings"] for entry in lines if "settings" in entry][-1]
+    return settings
+
+
+def export(data: Path, run: Path, name: str, to: Path, device: str = "cpu") -> None:
+    """Fit the decision on held-out people and write the run's averaged network as a weights folder.
+
+    Args:
+        data: The folder that the run was trained on.
+        run: The run's folder.
+        name: Name of the weights.
+        to: Folder to write; its model card is left alone.
+        device: torch device.
+    """
+    settings = read_settings(run)
+    state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
+    torch.manual_seed(0)
+    model = Model(NetworkConfig(str(settings["trunk"])))
+    model.network.load_state_dict(state["average"])
+    model.network.half().float()  # what the file keeps: the decision must see the same answers as its users
+    model.network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    everyone = read_training_sets(data)
+    images, people = load_images(select(everyone, split_by_image(everyone)[1]), int(str(settings["side"])))
+    images, rows = images.to(device), np.arange(len(people.area))
+    inputs = held_out_poses(people, rows, np.random.default_rng(0))
+    fit(model.decision, join_cases([collect(model.network, images, people, *given) for given in inputs]))
+    weights.save(model, name, to)

@@ -1,0 +1,67 @@
+"""How a network does on people held out from training: what a run is watched and chosen by."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pose_refine._types import AnyArray, Floats
+from pose_refine.crops import crop_boxes, crop_matrices, to_crop, to_image
+from pose_refine.encoding import decode, pose_maps
+from pose_refine.network import Network
+from pose_refine.skeletons import SIGMAS
+from pose_refine.training.batches import cut
+from pose_refine.training.data import People
+
+THRESHOLDS = np.arange(0.5, 0.951, 0.05)
+
+
+@torch.no_grad()
+def network_poses(
+    network: Network, images: Tensor, people: People, rows: AnyArray, poses: Floats, *, show_pose: bool = True
+) -> Floats:
+    """Refine `poses` (R, K, 2) of the people in `rows`; returns (R, K, 3): x, y in image pixels, peak mass."""
+    out = np.full((*poses.shape[:2], 3), np.nan, dtype=np.float32)
+    some = np.flatnonzero(~np.isnan(poses[..., 0]).all(1))
+    for part in np.array_split(some, max(1, len(some) // 32)):
+        centres, heights = crop_boxes(poses[part], (images.shape[1], images.shape[2]))
+        matrices = crop_matrices(centres, heights)
+        initial = torch.as_tensor(to_crop(poses[part], matrices), device=images.device)
+        maps = pose_maps(initial if show_pose else torch.full_like(initial, torch.nan))
+        points, mass = decode(network(cut(images, people.image[rows[part]], matrices), *maps))
+        out[part, :, :2] = to_image(points.cpu().numpy(), matrices)
+        out[part, :, 2] = mass.cpu().numpy()
+    return out
+
+
+def similarity(poses: Floats, truth: Floats, area: Floats) -> Floats:
+    """Per-joint keypoint similarity of COCO's OKS, (N, K) in [0, 1]; 0 where either is NaN."""
+    squared = ((poses[..., :2] - truth[..., :2]) ** 2).sum(-1)
+    similar: Floats = np.nan_to_num(np.exp(-squared / (2 * area[:, None] * (2 * SIGMAS) ** 2))).astype(np.float32)
+    return similar
+
+
+def oks_recall(poses: Floats, truth: Floats, area: Floats, joints: AnyArray) -> float:
+    """Mean over OKS thresholds .50:.05:.95 of the share of people above it, percent; over labelled `joints`."""
+    labelled = ~np.isnan(truth[..., 0]) & joints
+    people = labelled.any(1)
+    oks = (similarity(poses, truth, area) * labelled).sum(1)[people] / labelled.sum(1)[people]
+    return float(100 * (oks[:, None] > THRESHOLDS).mean())
+
+
+def watch(network: Network, images: Tensor, people: People, rows: AnyArray) -> dict[str, dict[str, float]]:
+    """Recall before and after, and harm, for every estimator that gave poses for `rows`."""
+    report = {}
+    truth, area = people.keypoints[rows], people.area[rows]
+    for e, name in enumerate(people.estimators):
+        poses = people.predicted[rows, e, :, :2]
+        joints = np.asarray(np.isfinite(poses[..., 0]).any(0))
+        if not joints.any():
+            continue
+        after = network_poses(network, images, people, rows, poses)
+        right = (similarity(poses, truth, area) >= 0.85) & joints
+        report[name] = {
+            "before": oks_recall(poses, truth, area, joints),
+            "after": oks_recall(after, truth, area, joints),
+            "harm": float(100 * (similarity(after, truth, area)[right] < 0.5).mean()),
+        }
+    return report

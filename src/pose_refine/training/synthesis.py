@@ -1,0 +1,186 @@
+"""Initial poses to train on: ground truth damaged on purpose, and real estimators' predictions, varied.
+
+The four kinds of damage are those of PoseRefiner (Fieraru et al. 2018): T1 shift, T2 switch, T3 neighbour, T4 removal,
+and its noise variant (extra false joints). The paper's exact ranges are not reproduced; the defaults here were chosen
+on held-out training images. Every function takes and returns (B, K, 2) float32 in image pixels, NaN where there is no
+joint, leaves its input as it is, and is drawn from `rng` alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+
+from pose_refine._types import AnyArray, Floats
+from pose_refine.skeletons import NETWORK, SIGMAS
+
+
+def oks_radius(area: Floats, similarity: float) -> Floats:
+    """Distance at which a joint's keypoint similarity falls to `similarity`.
+
+    d = sqrt(-2 area (2 sigma)^2 ln k), from COCO's OKS; the radii that PoseFix (Moon et al. 2019) sorts errors by.
+
+    Args:
+        area: (B,) squared pixels.
+        similarity: k in (0, 1).
+
+    Returns:
+        (B, K) pixels, for the network's joints.
+    """
+    radius: Floats = (2 * SIGMAS * np.sqrt(-2 * np.log(similarity) * area)[:, None]).astype(np.float32)
+    return radius
+
+
+def shift(poses: Floats, area: Floats, rng: Generator, *, tail: float = 0.1) -> Floats:
+    """T1: move each joint in a random direction, most of them a little, a share `tail` of them far.
+
+    Small shifts are half-normal with each person's own precision (0.1 to 1.5 times the joint's OKS-0.85 radius); the
+    tail is uniform up to the OKS-0.1 radius.
+    """
+    count, joints = poses.shape[:2]
+    near = np.abs(rng.normal(size=(count, joints))) * rng.uniform(0.1, 1.5, (count, 1)) * oks_radius(area, 0.85)
+    far = rng.uniform(0, 1, (count, joints)) * oks_radius(area, 0.1)
+    distance = np.where(rng.random((count, joints)) < tail, far, near)
+    angle = rng.uniform(0, 2 * np.pi, (count, joints))
+    moved: Floats = poses + (distance[..., None] * np.stack([np.cos(angle), np.sin(angle)], -1)).astype(np.float32)
+    return moved
+
+
+def switch(poses: Floats, rng: Generator, *, pair: float = 0.1, body: float = 0.0) -> Floats:
+    """T2: exchange a joint with its mirror image: each pair with probability `pair`, all of them with `body`."""
+    mirror = NETWORK.mirror
+    chosen = rng.random(poses.shape[:2]) < pair
+    chosen = chosen & (np.arange(len(mirror)) < mirror)  # one draw a pair: its lower index
+    chosen |= chosen[:, mirror]
+    chosen |= (rng.random(len(poses)) < body)[:, None]
+    return np.where(chosen[..., None], poses[:, mirror], poses)
+
+
+def neighbour(poses: Floats, others: Floats, reach: Floats, rng: Generator, *, share: float = 0.3) -> Floats:
+    """T3: put a joint on the same joint, or on its mirror image, of another person close by.
+
+    Args:
+        poses: (B, K, 2).
+        others: (B, M, K, 2) the nearest other people, NaN where there are none.
+        reach: (B,) pixels: how near the other's joint must be.
+        rng: Source of randomness.
+        share: Probability that a joint with such a neighbour is replaced.
+    """
+    count, people, joints = others.shape[:3]
+    candidates = np.concatenate([others, others[:, :, NETWORK.mirror]], 1)
+    near = np.linalg.norm(candidates - poses[:, None], axis=-1) < reach[:, None, None]  # NaN is not near
+    order = np.where(near, rng.random((count, 2 * people, joints)), 2.0)
+    pick = order.argmin(1)
+    chosen = np.take_along_axis(near, pick[:, None], 1)[:, 0] & (rng.random((count, joints)) < share)
+    taken = np.take_along_axis(candidates, pick[:, None, :, None], 1)[:, 0]
+    return np.where(chosen[..., None], taken, poses)
+
+
+def remove(poses: Floats, rng: Generator, *, share: float | Floats = 0.3) -> Floats:
+    """T4: leave each joint out with probability `share`, but never the last one of a person."""
+    present = ~np.isnan(poses[..., 0])
+    gone = (rng.random(poses.shape[:2]) < share) & present
+    survivor = np.where(present, rng.random(poses.shape[:2]), -1).argmax(1)
+    gone[np.arange(len(poses)), survivor] = False
+    return np.where(gone[..., None], np.float32(np.nan), poses)
+
+
+def noise(poses: Floats, rng: Generator, *, share: float = 0.05) -> Floats:
+    """The noise variant: a false joint anywhere in 1.2 times the person's box, present before or not."""
+    low, high = np.nanmin(poses, 1, keepdims=True), np.nanmax(poses, 1, keepdims=True)
+    false = low + (high - low) * rng.uniform(-0.1, 1.1, poses.shape)
+    chosen = rng.random(poses.shape[:2]) < share
+    return np.where(chosen[..., None], false, poses).astype(np.float32)
+
+
+def remove_unsure(poses: Floats, scores: Floats, rng: Generator, *, most: float = 0.4) -> Floats:
+    """What thresholding an estimator's scores does: the lowest-scored share of a pose, up to `most`, is missing."""
+    ranks = np.where(np.isnan(scores), np.inf, scores).argsort(1).argsort(1)
+    given = np.maximum((~np.isnan(poses[..., 0])).sum(1, keepdims=True), 1)
+    gone = ranks < np.floor(given * rng.uniform(0, most, (len(poses), 1)))
+    return np.where(gone[..., None], np.float32(np.nan), poses)
+
+
+def coarsen(poses: Floats, extent: Floats, rng: Generator) -> Floats:
+    """Round to the cells of a coarse output grid, 24 to 64 a person, as estimators without offsets do."""
+    cell = (extent / rng.uniform(24, 64, len(poses)))[:, None, None]
+    return (np.round(poses / cell) * cell).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the damage is done to, one row a sample.
+
+    Attributes:
+        poses: (B, K, 2) ground truth, NaN where not labelled.
+        area: (B,) squared pixels, as OKS takes it.
+        others: (B, M, K, 2) ground truth of the nearest other people, NaN where there are none.
+        predicted: (B, E, K, 3) x, y, score of every estimator, NaN where it gave none.
+    """
+
+    poses: Floats
+    area: Floats
+    others: Floats
+    predicted: Floats
+
+
+# Shares of each kind of initial pose. PERFECT keeps right joints right; REAL is what users have.
+REAL, SYNTHETIC, PERFECT = 0.68, 0.22, 0.10
+POSELESS = 0.10  # and of all samples, those that show no pose map at all
+REACH = np.float32(0.35)  # of sqrt(area): how near another person's joint must be to be mistaken for one's own
+
+
+def from_truth(truth: Truth, rng: Generator) -> Floats:
+    """Ground truth with T1 to T4 and noise, light or heavy a person."""
+    poses = shift(truth.poses, truth.area, rng)
+    poses = mixed(poses, switch(poses, rng, pair=0.1, body=0.1), 0.5, rng)
+    poses = mixed(poses, neighbour(poses, truth.others, REACH * np.sqrt(truth.area), rng), 0.5, rng)
+    poses = mixed(poses, noise(poses, rng), 0.3, rng)
+    return mixed(poses, remove(poses, rng, share=rng.uniform(0, 0.4, (len(poses), 1)).astype(np.float32)), 0.5, rng)
+
+
+def nearly_perfect(truth: Truth, rng: Generator) -> Floats:
+    """Ground truth itself in a third, else moved by a fraction of the OKS-0.85 radius."""
+    scale = np.where(rng.random((len(truth.poses), 1)) < 1 / 3, 0, rng.uniform(0, 0.5, (len(truth.poses), 1)))
+    jitter = rng.normal(size=truth.poses.shape) * (scale * oks_radius(truth.area, 0.85))[..., None]
+    return (truth.poses + jitter).astype(np.float32)
+
+
+def from_predictions(truth: Truth, rng: Generator) -> Floats:
+    """A real estimator's pose: as it is, its error scaled, two estimators mixed, unsure joints gone, coarsened."""
+    count = len(truth.poses)
+    rows = np.arange(count)
+    available = ~np.isnan(truth.predicted[..., 0]).all(2)
+    order = np.where(available, rng.random(available.shape), 2.0).argsort(1)
+    first, second = truth.predicted[rows, order[:, 0]], truth.predicted[rows, order[:, min(1, order.shape[1] - 1)]]
+    per_joint = (rng.random((count, 1)) < 0.1) & (rng.random(first.shape[:2]) < 0.5)
+    pose = np.where((per_joint & ~np.isnan(second[..., 0]))[..., None], second, first)
+    poses, scores = pose[..., :2], pose[..., 2]
+    factor = np.where(rng.random(count) < 0.3, rng.uniform(0, 1.2, count), 1.0)[:, None, None]
+    scaled = truth.poses + factor * (poses - truth.poses)
+    poses = np.where(np.isnan(scaled), poses, scaled).astype(np.float32)
+    poses = mixed(poses, remove_unsure(poses, scores, rng), 1 / 3, rng)
+    poses = mixed(poses, remove(poses, rng, share=0.15), 0.15, rng)
+    poses = mixed(poses, switch(poses, rng, pair=0.1, body=0.3), 0.06, rng)
+    poses = mixed(poses, neighbour(poses, truth.others, REACH * np.sqrt(truth.area), rng), 0.06, rng)
+    return mixed(poses, coarsen(poses, np.sqrt(2 * truth.area), rng), 0.1, rng)
+
+
+def mixed(poses: Floats, changed: Floats, share: float, rng: Generator) -> Floats:
+    """`changed` for a share of the people, `poses` for the others."""
+    return np.where((rng.random(len(poses)) < share)[:, None, None], changed, poses).astype(np.float32)
+
+
+def initial_poses(truth: Truth, rng: Generator) -> tuple[Floats, AnyArray]:
+    """Draw one initial pose a sample.
+
+    Returns:
+        Poses (B, K, 2), each with at least one joint, and (B,) bool: True where the pose is to be hidden from the
+        network (its box is still that of the pose).
+    """
+    real, synthetic, perfect = from_predictions(truth, rng), from_truth(truth, rng), nearly_perfect(truth, rng)
+    kind = rng.choice(3, len(real), p=[REAL, SYNTHETIC, PERFECT])[:, None, None]
+    poses = np.where(kind == 0, real, np.where(kind == 1, synthetic, perfect))
+    empty = np.isnan(poses).all((1, 2), keepdims=True)
+    poses = np.where(empty, synthetic, poses)
+    return poses.astype(np.float32), rng.random(len(poses)) < POSELESS
