@@ -21,6 +21,7 @@ from pose_refine.refiner import Refiner
 from pose_refine.skeletons import SKELETONS, get_skeleton
 
 log = logging.getLogger("pose_refine")
+GAP = 6  # white pixels between the rows of the demo's picture
 EPILOG = """\
 examples:
   pose-refine demo -o demo.png
@@ -115,7 +116,9 @@ def demo(arguments: argparse.Namespace) -> None:
         result = refiner.analyze(image, poses)
         log.info("%s: %s", name, summary(result))
         rows.append(viz.side_by_side(image, result.initial, result.poses))
-    write_whole(arguments.output, encode_picture(np.concatenate(rows), arguments.output.suffix))
+    gap = np.full((GAP, *rows[0].shape[1:]), 255, np.uint8)
+    picture = np.concatenate([rows[0], gap, rows[1]])
+    write_whole(arguments.output, encode_picture(picture, arguments.output.suffix))
     log.info("before (left) and after (right): %s", arguments.output)
 
 

@@ -16,7 +16,7 @@ from pose_refine.formats.arrays import columns
 from pose_refine.images import read_image
 from pose_refine.model import Model
 from pose_refine.poses import Poses, Refinement
-from pose_refine.skeletons import NETWORK, convert, get_skeleton, put_back
+from pose_refine.skeletons import NETWORK, Skeleton, convert, get_skeleton, put_back
 
 MOVED = 0.01  # of the person's box height; less is "kept"
 FAR = 0.5  # of the image's sides: a joint further outside than that can only be wrong, and is taken for missing
@@ -34,22 +34,35 @@ def default_device() -> torch.device:
 
 
 class Refiner:
-    """A loaded refiner. It keeps no state between calls: threads may share one.
+    """A refiner: `Refiner.from_pretrained()`. It keeps nothing of a call: threads may share one.
 
     Args:
-        model: The network, on the CPU.
+        load: Gives the model, on the CPU; called once, when there is first a joint to refine.
         device: Where to run it; by default cuda, else mps, else cpu.
-        dtype: torch.float32, or bfloat16 / float16 for autocast.
+        dtype: torch.float32 (the default), or bfloat16 / float16 for autocast.
     """
 
     def __init__(
-        self, model: Model, *, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+        self,
+        load: Callable[[], Model],
+        *,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         self.dtype = torch.float32 if dtype is None else dtype
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype must be one of {DTYPES}, got {dtype!r}")
         self.device = default_device() if device is None else torch.device(device)
-        self._model = model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._load = load
+        self._lock = threading.Lock()
+        self._loaded: Model | None = None
+
+    @property
+    def _model(self) -> Model:
+        with self._lock:  # two threads must not load it twice
+            if self._loaded is None:
+                self._loaded = self._load().to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            return self._loaded
 
     @classmethod
     def from_pretrained(
@@ -73,8 +86,9 @@ class Refiner:
             FileNotFoundError: No such folder.
             ValueError: The weights are damaged, do not fit, or cannot be had from the hub.
         """
-        model, _ = weights.load(weights.find(source, revision))
-        return cls(model, device=device, dtype=dtype)
+        refiner = cls(lambda: weights.load(weights.find(source, revision))[0], device=device, dtype=dtype)
+        refiner._model  # noqa: B018  # so that what is wrong with the source is said here
+        return refiner
 
     def refine(
         self,
@@ -109,7 +123,14 @@ class Refiner:
             TypeError: An image or poses of a kind that is not known.
             ValueError: An image or poses that are not as they should be.
         """
-        return _refine(lambda: self, image, poses, skeleton, to, color, recover, batch_size)
+        given = formats.load(poses)
+        refined = self.analyze(
+            image, given, skeleton=skeleton, to=to, color=color, recover=recover, batch_size=batch_size
+        ).poses
+        if to is None or isinstance(given, Poses):
+            return formats.write(refined, given)
+        array = columns(refined)
+        return array[0] if isinstance(given, np.ndarray) and given.ndim == 2 else array
 
     def analyze(
         self,
@@ -123,16 +144,37 @@ class Refiner:
         batch_size: int = 64,
     ) -> Refinement:
         """As `refine`, but returns what was changed and how sure it is; arguments and errors as there."""
-        return _analyze(lambda: self, image, poses, skeleton, to, color, recover, batch_size)
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(f"batch_size: expected an integer of at least 1, got {batch_size!r}")
+        pixels, order = read_image(image, color)
+        given = formats.read(formats.load(poses), skeleton)
+        source, target = get_skeleton(given.skeleton), get_skeleton(to or given.skeleton)
+        reachable = within_reach(given.keypoints, pixels.shape[:2])
+        rows = np.flatnonzero(~np.isnan(reachable[..., 0]).all(1))  # the others have nothing to go by
+        before = columns(given) if target is source else convert(columns(given), source, target)
+        after = before.copy()
+        if len(rows):
+            refined = put_back(before[rows], self._run(pixels, order, reachable[rows], source, batch_size), target)
+            keep = np.isnan(before[rows][..., :1]) & (not recover)
+            after[rows] = np.where(keep, before[rows], refined)
+        initial, result = (Poses(v[..., :2], v[..., 2], target.name, given.ids) for v in (before, after))
+        return compare(initial, result)
+
+    def _run(self, image: Bytes, order: str, keypoints: Floats, source: Skeleton, batch_size: int) -> Floats:
+        """Poses (N, K, 2) of people who have a joint, to the network's joints (N, 19, 3) x, y, score."""
+        known = convert(keypoints, source, NETWORK)
+        lost = np.isnan(known[..., :1]).all(1, keepdims=True)  # only joints that the network does not know
+        anchors = np.concatenate([known, np.where(lost, keypoints, np.float32(np.nan))], 1)
+        matrices = crop_matrices(*crop_boxes(anchors, image.shape[:2]))
+        return self._refine_crops(image, order, known, matrices, batch_size)
 
     @torch.inference_mode()
-    def _run(self, image: Bytes, order: str, initial: Floats, anchors: Floats, batch_size: int) -> Floats:
-        """Poses (N, 19, 2), and what to cut around (N, A, 2) with at least one point each, to (N, 19, 3)."""
+    def _refine_crops(self, image: Bytes, order: str, known: Floats, matrices: Floats, batch_size: int) -> Floats:
+        """The network's joints (N, 19, 2), NaN where missing, and where to cut, to (N, 19, 3) x, y, score."""
         size = min(batch_size, CPU_BATCH) if self.device.type == "cpu" else batch_size
-        matrices = crop_matrices(*crop_boxes(anchors, image.shape[:2]))
-        claimed = to_crop(initial, matrices)
-        out = np.empty((len(initial), len(NETWORK.joints), 3), dtype=np.float32)
-        for start in range(0, len(initial), size):
+        claimed = to_crop(known, matrices)
+        out = np.empty((len(known), len(NETWORK.joints), 3), dtype=np.float32)
+        for start in range(0, len(known), size):
             part = slice(start, start + size)
             crops = torch.from_numpy(cut_crops(image, matrices[part])).to(self.device)
             with self._autocast():
@@ -161,75 +203,23 @@ def compare(initial: Poses, refined: Poses) -> Refinement:
     """What changed between two sets of poses of the same people."""
     shift = np.linalg.norm(refined.keypoints - initial.keypoints, axis=-1)
     y, present = refined.keypoints[..., 1], refined.present
-    height = np.where(present, y, -np.inf).max(1, initial=0) - np.where(present, y, np.inf).min(1, initial=0)
+    height = np.where(present, y, -np.inf).max(1) - np.where(present, y, np.inf).min(1)
     moved = np.nan_to_num(shift) > MOVED * np.maximum(height, 1)[:, None]
     both = np.where(moved, "moved", "kept")
     verdict = np.where(present, np.where(initial.present, both, "recovered"), "missing")
     return Refinement(refined, initial, shift, verdict)
 
 
-def _analyze(
-    find_refiner: Callable[[], Refiner],
-    image: Image,
-    poses: Any,
-    skeleton: str | None,
-    to: str | None,
-    color: str,
-    recover: bool,
-    batch_size: int,
-) -> Refinement:
-    """Checks everything that was handed in; asks for weights only if there is a joint to refine."""
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size: expected an integer of at least 1, got {batch_size!r}")
-    pixels, order = read_image(image, color)
-    given = formats.read(formats.load(poses), skeleton)
-    source, target = get_skeleton(given.skeleton), get_skeleton(to or given.skeleton)
-    reachable = within_reach(given.keypoints, pixels.shape[:2])
-    rows = np.flatnonzero(~np.isnan(reachable[..., 0]).all(1))
-    before = columns(given) if target is source else convert(columns(given), source, target)
-    after = before.copy()
-    if len(rows):
-        known = convert(reachable[rows], source, NETWORK)
-        lost = np.isnan(known[..., :1]).all(1, keepdims=True)  # only joints that the network does not know
-        anchors = np.concatenate([known, np.where(lost, reachable[rows], np.float32(np.nan))], 1)
-        refined = find_refiner()._run(pixels, order, known, anchors, batch_size)
-        keep = np.isnan(before[rows][..., :1]) & (not recover)
-        after[rows] = np.where(keep, before[rows], put_back(before[rows], refined, target))
-    initial, result = (Poses(v[..., :2], v[..., 2], target.name, given.ids) for v in (before, after))
-    return compare(initial, result)
-
-
-def _refine(
-    find_refiner: Callable[[], Refiner],
-    image: Image,
-    poses: Any,
-    skeleton: str | None,
-    to: str | None,
-    color: str,
-    recover: bool,
-    batch_size: int,
-) -> Any:
-    """`_analyze`, and its poses as the kind of object that came in."""
-    given = formats.load(poses)
-    refined = _analyze(find_refiner, image, given, skeleton, to, color, recover, batch_size).poses
-    if to is None or isinstance(given, Poses):
-        return formats.write(refined, given)
-    array = columns(refined)
-    return array[0] if isinstance(given, np.ndarray) and given.ndim == 2 else array
-
-
-_loaded: dict[tuple[str | None, str], Refiner] = {}
-_lock = threading.Lock()
+_refiners: dict[tuple[Any, Any], Refiner] = {}
+_refiners_lock = threading.Lock()
 
 
 def _cached(source: str | os.PathLike[str] | None, device: str | torch.device | None) -> Refiner:
-    """Loaded once a source and device; the lock keeps threads from loading twice."""
-    where = default_device() if device is None else torch.device(device)
-    key = (source if source is None else str(source), str(where))
-    with _lock:
-        if key not in _loaded:
-            _loaded[key] = Refiner.from_pretrained(source, device=where)
-        return _loaded[key]
+    """One refiner a source and device; it loads when it is first needed."""
+    with _refiners_lock:
+        if (source, device) not in _refiners:
+            _refiners[source, device] = Refiner(lambda: weights.load(weights.find(source))[0], device=device)
+        return _refiners[source, device]
 
 
 def refine(
@@ -267,8 +257,5 @@ def refine(
     """
     if isinstance(model, Refiner) and device is not None:
         raise ValueError("device: a Refiner already has one; pass device= to Refiner.from_pretrained")
-
-    def find_refiner() -> Refiner:
-        return model if isinstance(model, Refiner) else _cached(model, device)
-
-    return _refine(find_refiner, image, poses, skeleton, to, color, recover, batch_size)
+    refiner = model if isinstance(model, Refiner) else _cached(model, device)
+    return refiner.refine(image, poses, skeleton=skeleton, to=to, color=color, recover=recover, batch_size=batch_size)

@@ -78,9 +78,9 @@ def disc(canvas: Bytes, point: Floats, color: tuple[int, int, int], radius: floa
 def arrows(canvas: Bytes, start: Floats, end: Floats, least: float, width: int) -> None:
     length = np.linalg.norm(end - start, axis=-1)
     for k in np.flatnonzero(length > least):  # NaN is not longer
-        tip = 6.0 * (width + 1) / float(length[k])
+        tip = min(3.0 * (width + 1) / float(length[k]), 0.4)
         cv2.arrowedLine(
-            canvas, _fixed(start[k]), _fixed(end[k]), ARROW, max(1, width // 2), cv2.LINE_AA, SHIFT_BITS, min(tip, 0.5)
+            canvas, _fixed(start[k]), _fixed(end[k]), ARROW, max(1, width // 2), cv2.LINE_AA, SHIFT_BITS, tip
         )
 
 

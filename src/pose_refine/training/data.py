@@ -7,6 +7,7 @@ coloured on the device that trains.
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -66,16 +67,16 @@ def box_area(keypoints: Floats) -> Floats:
     return area
 
 
-def read_coco(root: Path, split: str, predictions: Path, *, least: int = 5) -> People:
-    """People of a COCO keypoint file with at least `least` labelled joints."""
+def read_coco(root: Path, split: str, predictions: Path, *, least: int = 5, height: float = 0) -> People:
+    """People of a COCO keypoint file with at least `least` labelled joints and a box `height` pixels high."""
     truth = json.loads((root / f"person_keypoints_{split}.json").read_text())
     images = truth["images"]
     row = {image["id"]: i for i, image in enumerate(images)}
-    people = [a for a in truth["annotations"] if a["num_keypoints"] >= least and not a["iscrowd"]]
+    people = [a for a in truth["annotations"] if usable(a, least, height)]
     given = np.array([a["keypoints"] for a in people], dtype=np.float32).reshape(-1, len(COCO_JOINTS), 3)
     given[given[..., 2] == 0] = np.nan
     predicted, names = read_predictions(predictions, np.array([a["id"] for a in people]))
-    large = np.array([a["num_keypoints"] >= 8 and a["bbox"][3] >= 64 for a in people])
+    large = np.array([usable(a, 8, 64) for a in people])
     sharp = np.array([images[row[a["image_id"]]].get("sharp", True) for a in people])
     return People(
         keypoints=convert(given[..., :2], SKELETONS["coco17"], NETWORK),
@@ -86,6 +87,12 @@ def read_coco(root: Path, split: str, predictions: Path, *, least: int = 5) -> P
         estimators=names,
         weight=(np.where(large, 1.0, 0.5) * np.where(sharp, 1.0, 0.6)).astype(np.float32),
     )
+
+
+def usable(annotation: dict[str, Any], least: int, height: float) -> bool:
+    """Whether a COCO annotation is one person, with enough joints and pixels."""
+    enough = annotation["num_keypoints"] >= least and annotation["bbox"][3] >= height
+    return bool(enough and not annotation["iscrowd"])
 
 
 def read_lsp(root: Path, split: str, predictions: Path) -> People:

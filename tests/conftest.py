@@ -1,0 +1,38 @@
+from importlib.resources import files
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pose_refine import Refiner
+from pose_refine.cli import demo_inputs
+
+SHARED = Path(__file__).parents[1].parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def refiner():
+    return Refiner.from_pretrained(device="cpu")
+
+
+@pytest.fixture(scope="session")
+def photo():
+    """The photograph that comes with the package, RGB."""
+    path = files("pose_refine") / "demo" / "astronaut.jpg"
+    return cv2.imread(str(path))[:, :, ::-1].copy()
+
+
+@pytest.fixture(scope="session")
+def pose():
+    """MoveNet's pose on it as (1, 17, 3); the joints that are not in the picture are NaN with score 0."""
+    _, poses, _ = demo_inputs()
+    return np.concatenate([poses.keypoints, poses.scores[..., None]], -1)
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """Real images and predictions, kept outside the repository."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip("needs the data set folder ../shared, which is not there")
+    return SHARED

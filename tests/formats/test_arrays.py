@@ -1,0 +1,175 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays as numpy_arrays
+
+from pose_refine import Poses
+from pose_refine.formats import arrays
+
+NAN = np.nan
+ONES = np.ones((2, 17, 3))
+PLAIN = settings(deadline=None, max_examples=60)  # how long an example takes says nothing on a busy machine
+
+# What joint 5 of one person holds, and whether the joint is there.
+JOINTS = {
+    "all zero": ([0, 0, 0], False),
+    "origin with a score": ([0, 0, 0.1], True),
+    "score 0": ([3, 4, 0], True),
+    "on the left edge": ([0, 4, 0.5], True),
+    "outside the image": ([-3, -4, 0.5], True),
+    "NaN x": ([NAN, 4, 0.5], False),
+    "NaN y": ([3, NAN, 0.5], False),
+    "NaN score": ([3, 4, NAN], True),
+    "two columns": ([3, 4], True),
+    "two columns, both zero": ([0, 0], False),
+    "two columns, NaN": ([NAN, NAN], False),
+}
+SHAPES = {
+    "two people": ((2, 17, 3), None, (2, 17), "coco17"),
+    "one person": ((17, 3), None, (1, 17), "coco17"),
+    "no score": ((2, 17, 2), None, (2, 17), "coco17"),
+    "nobody": ((0, 17, 3), None, (0, 17), "coco17"),
+    "16 joints": ((2, 16, 3), None, (2, 16), "mpii16"),
+    "16 joints by name": ((2, 16, 3), "mpii16", (2, 16), "mpii16"),
+    "18 joints by name": ((1, 18, 3), "coco18", (1, 18), "coco18"),
+    "one person of 14": ((14, 3), "lsp14", (1, 14), "lsp14"),
+}
+BAD = {
+    "one person without score": (np.ones((17, 2)), None, ValueError, r"\(K, 3\), got \(17, 2\)"),
+    "flat": (np.ones(51), None, ValueError, r"got \(51,\)"),
+    "four columns": (np.ones((1, 17, 4)), None, ValueError, r"got \(1, 17, 4\)"),
+    "a video": (np.ones((5, 1, 17, 3)), None, ValueError, r"got \(5, 1, 17, 3\)"),
+    "18 joints without a name": (np.ones((1, 18, 3)), None, ValueError, "18 joints need skeleton="),
+    "another skeleton's joints": (ONES, "body25", ValueError, "body25 has 25 joints, got 17"),
+    "unknown skeleton": (ONES, "coco", ValueError, "unknown skeleton 'coco'"),
+    "text": (ONES.astype(str), None, ValueError, "expected numbers"),
+    "truth values": (ONES.astype(bool), None, ValueError, "expected numbers, got dtype bool"),
+    "complex": (ONES.astype(complex), None, ValueError, "expected numbers"),
+    "objects": (ONES.astype(object), None, ValueError, "expected numbers"),
+    "infinite": (ONES * np.inf, None, ValueError, "Inf"),
+    "beyond float32": (ONES * 1e39, None, ValueError, "Inf"),
+    "a list": (ONES.tolist(), None, TypeError, "expected a numpy array, got list"),
+}
+
+
+def moved(poses, person, joint, triplet):
+    """`poses` with another x, y, score of one joint."""
+    keypoints, scores = poses.keypoints.copy(), poses.scores.copy()
+    keypoints[person, joint], scores[person, joint] = triplet[:2], triplet[2]
+    return Poses(keypoints, scores, poses.skeleton, poses.ids)
+
+
+@pytest.mark.parametrize("name", JOINTS)
+def test_which_joints_are_missing(name):
+    joint, there = JOINTS[name]
+    array = np.ones((1, 17, len(joint)))
+    array[0, 5] = joint
+    present = arrays.read(array).present
+    assert present[0, 5] == there
+    assert present.sum() == 16 + there
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_shapes(name):
+    shape, skeleton, expected, expected_skeleton = SHAPES[name]
+    poses = arrays.read(np.ones(shape), skeleton)
+    assert poses.keypoints.shape == (*expected, 2)
+    assert poses.scores.shape == expected
+    assert poses.skeleton == expected_skeleton
+    assert poses.ids is None
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_says_what_was_expected(name):
+    array, skeleton, error, words = BAD[name]
+    with pytest.raises(error, match=words):
+        arrays.read(array, skeleton)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int32", "uint16"])
+def test_any_numbers_become_float32(dtype):
+    array = np.arange(1, 52).reshape(1, 17, 3).astype(dtype)
+    poses = arrays.read(array)
+    assert poses.keypoints.dtype == poses.scores.dtype == np.float32
+    assert np.array_equal(poses.keypoints, array[..., :2])
+    assert np.array_equal(poses.scores, array[..., 2])
+
+
+def test_scores_are_unknown_without_a_third_column():
+    assert np.isnan(arrays.read(ONES[..., :2]).scores).all()
+
+
+def test_reading_copies():
+    array = ONES.astype(np.float32)
+    arrays.read(array).keypoints[:] = 7
+    assert np.array_equal(array, ONES)
+
+
+def test_columns_are_x_y_score():
+    array = np.arange(1, 103, dtype=np.float32).reshape(2, 17, 3)
+    assert np.array_equal(arrays.columns(arrays.read(array)), array)
+
+
+finite = st.floats(-5000, 5000, width=32) | st.just(0.0) | st.just(NAN)
+
+
+@PLAIN
+@given(st.integers(0, 3).flatmap(lambda n: numpy_arrays(np.float32, (n, 17, 3), elements=finite)))
+def test_round_trip_of_triplets(array):
+    before = array.copy()
+    out = arrays.write(arrays.read(array), array)
+    assert np.array_equal(out, before, equal_nan=True)
+    assert np.array_equal(array, before, equal_nan=True)
+    assert not np.shares_memory(out, array)
+
+
+@PLAIN
+@given(numpy_arrays(np.float64, (2, 16, 2), elements=finite))
+def test_round_trip_of_pairs_adds_a_score(array):
+    out = arrays.write(arrays.read(array), array)
+    assert out.shape == (2, 16, 3)
+    assert out.dtype == np.float32
+    assert np.array_equal(out[..., :2], array, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_one_person_stays_one_person(dtype):
+    array = np.arange(1, 52).reshape(17, 3).astype(dtype)
+    out = arrays.write(moved(arrays.read(array), 0, 5, (100.25, 50.5, 0.5)), array)
+    assert out.shape == (17, 3)
+    assert out.dtype == np.float32
+    assert out[5].tolist() == [100.25, 50.5, 0.5]
+    assert np.array_equal(np.delete(out, 5, 0), np.delete(array, 5, 0))
+
+
+def test_missing_stays_as_it_came():
+    array = np.ones((1, 17, 3), np.float32)
+    array[0, 2] = 0
+    array[0, 3] = NAN, 4, 0.5
+    poses = moved(arrays.read(array), 0, 0, (9, 8, 0.7))
+    expected = array.copy()
+    expected[0, 0] = 9, 8, 0.7
+    assert np.array_equal(arrays.write(poses, array), expected, equal_nan=True)
+
+
+# What joint 5 was, what it became, and whether it is to be written back.
+CHANGES = {
+    "same": ((3, 4, 0.5), (3, 4, 0.5), False),
+    "moved": ((3, 4, 0.5), (3, 4.001, 0.5), True),
+    "score alone": ((3, 4, 0.5), (3, 4, 0.6), True),
+    "same, score unknown": ((3, 4, NAN), (3, 4, NAN), False),
+    "score became known": ((3, 4, NAN), (3, 4, 0.5), True),
+    "recovered": ((NAN, NAN, 0), (3, 4, 0.5), True),
+    "still missing": ((NAN, NAN, 0), (NAN, NAN, 0), False),
+    "still missing, other score": ((NAN, NAN, 0), (NAN, NAN, 0.5), False),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_counts_as_changed(name):
+    before, after, expected = CHANGES[name]
+    poses = arrays.read(ONES)
+    result = arrays.changed(moved(poses, 1, 5, after), moved(poses, 1, 5, before))
+    assert result[1, 5] == expected
+    assert result.sum() == expected

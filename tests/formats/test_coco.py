@@ -1,0 +1,140 @@
+import json
+from copy import deepcopy
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pose_refine import Poses
+from pose_refine.formats import coco
+from pose_refine.skeletons import SKELETONS
+
+PERSON = {"image_id": 7, "category_id": 1, "keypoints": [1, 2.5, 0.5] * 17, "score": 0.9}
+PLAIN = settings(deadline=None, max_examples=60)
+
+BAD = {
+    "an array as lists": ([[[1, 2, 3]] * 17], None, TypeError, "must be a numpy array"),
+    "boxes only": ([{"image_id": 7, "bbox": [0, 0, 5, 5]}], None, ValueError, "every entry needs 'keypoints'"),
+    "one without keypoints": ([PERSON, {"image_id": 7}], None, ValueError, "every entry needs 'keypoints'"),
+    "two images": ([PERSON, PERSON | {"image_id": 8}], None, ValueError, r"one image's people.*'7', '8'"),
+    "one of no image": ([PERSON, {"keypoints": PERSON["keypoints"]}], None, ValueError, "one image's people"),
+    "50 numbers": ([{"keypoints": [1] * 50}], None, ValueError, r"length 3 K, got lengths \[50\]"),
+    "two lengths": ([PERSON, PERSON | {"keypoints": [1] * 48}], None, ValueError, r"\[51, 48\]"),
+    "another number of joints": ([{"keypoints": [1] * 54}], None, ValueError, "18 joints need skeleton="),
+    "another skeleton": ([PERSON], "mpii16", ValueError, "mpii16 has 16 joints, got 17"),
+    "no joints": ([{"keypoints": []}], None, ValueError, "0 joints"),
+    "words": ([{"keypoints": ["x"] * 51}], None, ValueError, "expected numbers"),
+    "infinite": ([{"keypoints": [float("inf")] * 51}], None, ValueError, "Inf"),
+    "null": ([{"keypoints": None}], None, ValueError, "keypoints"),
+    "nested triplets": ([{"keypoints": [[1, 2, 3]] * 17}], None, ValueError, r"\[17\]"),
+    "nested triplets, a multiple of three": ([{"keypoints": [[1, 2, 3]] * 18}], "coco18", ValueError, "keypoints"),
+}
+
+number = st.integers(-5000, 5000) | st.floats(-5000, 5000)
+triplet = st.tuples(number, number, st.floats(0, 1) | st.integers(0, 2)) | st.sampled_from([(0, 0, 0), (0.0, 0.0, 0)])
+flat = st.lists(triplet, min_size=17, max_size=17).map(lambda rows: [v for row in rows for v in row])
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+extra = st.dictionaries(st.text(max_size=8).filter(lambda k: k not in ("keypoints", "image_id")), anything, max_size=3)
+results = st.lists(
+    st.builds(lambda keypoints, more: {"image_id": 7, "keypoints": keypoints, **more}, flat, extra), max_size=3
+)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_says_what_was_expected(name):
+    entries, skeleton, error, words = BAD[name]
+    with pytest.raises(error, match=words):
+        coco.read(entries, skeleton)
+
+
+def test_read():
+    second = PERSON | {"keypoints": [0, 0, 0, 3, 4, 0.25, *[9, 9, 1] * 15]}
+    poses = coco.read([PERSON, second])
+    assert poses.skeleton == "coco17"
+    assert poses.ids is None
+    assert poses.keypoints[0].tolist() == [[1, 2.5]] * 17
+    assert poses.present.tolist() == [[True] * 17, [False] + [True] * 16]
+    assert poses.keypoints[1, 1].tolist() == [3, 4]
+    assert poses.scores[1].tolist() == [0, 0.25, *[1] * 15]
+
+
+@pytest.mark.parametrize("skeleton", SKELETONS)
+def test_any_skeleton_by_name(skeleton):
+    count = len(SKELETONS[skeleton].joints)
+    poses = coco.read([{"keypoints": [1] * 3 * count}], skeleton)
+    assert poses.skeleton == skeleton
+    assert poses.present.all()
+
+
+@pytest.mark.parametrize(("skeleton", "count"), [(None, 17), ("coco17", 17), ("mpii16", 16)])
+def test_nobody(skeleton, count):
+    poses = coco.read([], skeleton)
+    assert poses.keypoints.shape == (0, count, 2)
+    assert coco.write(poses, []) == []
+
+
+def test_null_coordinate_is_a_missing_joint():
+    entry = PERSON | {"keypoints": [None, None, 0, *[1, 2, 0.5] * 16]}
+    poses = coco.read([entry])
+    assert not poses.present[0, 0]
+    assert coco.write(poses, [entry]) == [entry]
+
+
+@PLAIN
+@given(results)
+def test_round_trip_is_byte_for_byte(entries):
+    before = json.dumps(entries)
+    out = coco.write(coco.read(entries), entries)
+    assert json.dumps(out) == before
+    assert json.dumps(entries) == before
+
+
+@PLAIN
+@given(results.filter(len), st.data())
+def test_only_changed_joints_change(entries, data):
+    poses = coco.read(entries)
+    person = data.draw(st.integers(0, len(entries) - 1))
+    joints = data.draw(st.sets(st.integers(0, 16), min_size=1))
+    keypoints, scores = poses.keypoints.copy(), poses.scores.copy()
+    for joint in joints:
+        keypoints[person, joint], scores[person, joint] = (6001.5, 6002.25), 0.125
+    expected = deepcopy(entries)
+    for joint in joints:
+        expected[person]["keypoints"][3 * joint : 3 * joint + 3] = [6001.5, 6002.25, 0.125]
+    out = coco.write(Poses(keypoints, scores, "coco17"), entries)
+    assert json.dumps(out) == json.dumps(expected)
+
+
+def test_written_to_a_thousandth_of_a_pixel_as_plain_floats():
+    poses = coco.read([PERSON])
+    keypoints, scores = poses.keypoints.copy(), poses.scores.copy()
+    keypoints[0, 3], scores[0, 3] = (123.4567, 0.1), 1 / 3
+    values = coco.write(Poses(keypoints, scores, "coco17"), [PERSON])[0]["keypoints"][9:12]
+    assert values == [123.457, 0.1, 0.333]
+    assert {type(v) for v in values} == {float}
+
+
+def test_a_score_alone_is_written():
+    poses = coco.read([PERSON])
+    scores = poses.scores.copy()
+    scores[0, 0] = 0.75
+    out = coco.write(Poses(poses.keypoints, scores, "coco17"), [PERSON])
+    assert out[0]["keypoints"] == [1, 2.5, 0.75, *PERSON["keypoints"][3:]]
+
+
+def test_result_shares_nothing_with_what_was_handed_in():
+    entries = [deepcopy(PERSON) | {"segmentation": [[1, 2]]}]
+    before = deepcopy(entries)
+    out = coco.write(coco.read(entries), entries)
+    out[0]["keypoints"][0] = out[0]["segmentation"][0][0] = 99
+    assert entries == before
+
+
+def test_numpy_numbers():
+    entry = PERSON | {"keypoints": list(np.arange(1, 52, dtype=np.float32))}
+    assert coco.read([entry]).keypoints[0, 16].tolist() == [49, 50]

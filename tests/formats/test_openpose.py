@@ -1,0 +1,166 @@
+import json
+from copy import deepcopy
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pose_refine import Poses
+from pose_refine.formats import openpose
+
+PLAIN = settings(deadline=None, max_examples=40)
+COUNTS = {"body25": 25, "coco18": 18, "mpi15": 15}
+
+
+def person(joints, **more):
+    """One person as OpenPose writes it; joint i at (i + 1, 10 i, 0.5)."""
+    return {"person_id": [-1], "pose_keypoints_2d": [v for i in range(joints) for v in (i + 1, 10 * i, 0.5)], **more}
+
+
+def document(*people):
+    return {"version": 1.3, "people": list(people)}
+
+
+BAD = {
+    "another JSON": ({"annotations": []}, r"'people' list.*got keys \['annotations'\]"),
+    "nothing in it": ({}, r"got keys \[\]"),
+    "people is no list": ({"people": {"0": person(25)}}, "'people' list"),
+    "a person is no dict": ({"people": [[1, 2, 3]]}, "'people' list of dicts"),
+    "hands only": (document({"hand_left_keypoints_2d": [1] * 63}), "'pose_keypoints_2d'"),
+    "older key": (document({"pose_keypoints": [1] * 54}), "'pose_keypoints_2d'"),
+    "17 joints": (document(person(17)), r"25, 18 or 15 joints, the same for all, got \[17\]"),
+    "two models": (document(person(25), person(18)), r"got \[18, 25\]"),
+    "one with no joints": (document(person(25), person(0)), r"got \[0, 25\]"),
+    "two numbers more": (document({"pose_keypoints_2d": [1] * 77}), r"length 3 K, got lengths \[77\]"),
+    "words": (document({"pose_keypoints_2d": ["x"] * 75}), "expected numbers"),
+    "null": (document({"pose_keypoints_2d": None}), "pose_keypoints_2d|keypoints"),
+}
+
+number = st.integers(-5000, 5000) | st.floats(-5000, 5000)
+triplet = st.tuples(number, number, st.floats(0, 1) | st.integers(0, 1)) | st.sampled_from([(0, 0, 0), (0.0, 0, 0.0)])
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=4,
+)
+extra = st.dictionaries(
+    st.sampled_from(["hand_left_keypoints_2d", "hand_right_keypoints_2d", "face_keypoints_2d", "pose_keypoints_3d"])
+    | st.text(max_size=8).filter(lambda k: k not in ("people", "pose_keypoints_2d")),
+    anything | st.lists(number, max_size=6),
+    max_size=3,
+)
+
+
+def people_of(count):
+    flat = st.lists(triplet, min_size=count, max_size=count).map(lambda rows: [v for row in rows for v in row])
+    one = st.builds(lambda f, more: {"person_id": [-1], "pose_keypoints_2d": f, **more}, flat, extra)
+    return st.lists(one, max_size=2)
+
+
+documents = st.builds(
+    lambda people, more: {"version": 1.3, **more, "people": people},
+    st.sampled_from(list(COUNTS.values())).flatmap(people_of),
+    extra,
+)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_says_what_was_expected(name):
+    bad, words = BAD[name]
+    with pytest.raises(ValueError, match=words):
+        openpose.read(bad)
+
+
+@pytest.mark.parametrize("skeleton", COUNTS)
+def test_models_are_told_apart_by_their_number_of_joints(skeleton):
+    count = COUNTS[skeleton]
+    poses = openpose.read(document(person(count), person(count)))
+    assert poses.skeleton == skeleton
+    assert poses.keypoints.shape == (2, count, 2)
+    assert poses.keypoints[1, :, 0].tolist() == list(range(1, count + 1))
+    assert poses.keypoints[1, :, 1].tolist() == list(range(0, 10 * count, 10))
+    assert (poses.scores == 0.5).all()
+
+
+IDS = {
+    "not tracked": ([person(25)], [[-1]]),
+    "tracked": ([person(25, person_id=[4]), person(25, person_id=[2])], [[4], [2]]),
+    "older OpenPose, without": ([{"pose_keypoints_2d": [1] * 75}], [None]),
+}
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_ids(name):
+    people, expected = IDS[name]
+    assert openpose.read(document(*people)).ids == expected
+
+
+def test_zeros_are_missing():
+    someone = person(25)
+    someone["pose_keypoints_2d"][3 * 19 :] = [0, 0, 0] * 6
+    poses = openpose.read(document(someone))
+    assert poses.present[0].tolist() == [True] * 19 + [False] * 6
+
+
+def test_nobody():
+    empty = document()
+    poses = openpose.read(empty)
+    assert poses.keypoints.shape == (0, 25, 2)
+    assert poses.ids == []
+    assert openpose.write(poses, empty) == {"version": 1.3, "people": []}
+
+
+@PLAIN
+@given(documents)
+def test_round_trip_is_byte_for_byte(given_document):
+    before = json.dumps(given_document)
+    out = openpose.write(openpose.read(given_document), given_document)
+    assert json.dumps(out) == before
+    assert json.dumps(given_document) == before
+
+
+@PLAIN
+@given(documents.filter(lambda d: d["people"]), st.data())
+def test_only_changed_joints_change(given_document, data):
+    poses = openpose.read(given_document)
+    count = poses.keypoints.shape[1]
+    row = data.draw(st.integers(0, len(poses) - 1))
+    joints = data.draw(st.sets(st.integers(0, count - 1), min_size=1))
+    keypoints, scores = poses.keypoints.copy(), poses.scores.copy()
+    expected = deepcopy(given_document)
+    for joint in joints:
+        keypoints[row, joint], scores[row, joint] = (6001.5, 6002.25), 0.125
+        expected["people"][row]["pose_keypoints_2d"][3 * joint : 3 * joint + 3] = [6001.5, 6002.25, 0.125]
+    out = openpose.write(Poses(keypoints, scores, poses.skeleton, poses.ids), given_document)
+    assert json.dumps(out) == json.dumps(expected)
+
+
+def test_a_recovered_joint_is_written_and_a_missing_one_stays_zero():
+    someone = person(18)
+    someone["pose_keypoints_2d"][:6] = [0] * 6
+    poses = openpose.read(document(someone))
+    keypoints = poses.keypoints.copy()
+    keypoints[0, 0] = 7, 8
+    out = openpose.write(Poses(keypoints, poses.scores, "coco18"), document(someone))
+    values = out["people"][0]["pose_keypoints_2d"]
+    assert values[:6] == [7, 8, 0, 0, 0, 0]
+    assert [type(v) for v in values[:6]] == [float] * 3 + [int] * 3
+    assert values[6:] == someone["pose_keypoints_2d"][6:]
+
+
+def test_result_shares_nothing_with_what_was_handed_in():
+    given_document = document(person(25, face_keypoints_2d=[1, 2, 3]))
+    before = deepcopy(given_document)
+    out = openpose.write(openpose.read(given_document), given_document)
+    out["people"][0]["face_keypoints_2d"][0] = out["people"][0]["pose_keypoints_2d"][0] = 99
+    out["people"].append(person(25))
+    assert given_document == before
+
+
+def test_ids_are_not_needed_to_write():
+    given_document = document(person(25, person_id=[4]))
+    poses = openpose.read(given_document)
+    out = openpose.write(Poses(poses.keypoints + np.float32(1), poses.scores, "body25"), given_document)
+    assert out["people"][0]["person_id"] == [4]
+    assert out["people"][0]["pose_keypoints_2d"][:3] == [2, 1, 0.5]

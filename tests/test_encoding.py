@@ -1,0 +1,153 @@
+"""Poses as maps, and maps as poses."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH
+from pose_refine.encoding import (
+    CELL_CENTRE,
+    POSE_SIGMAS,
+    STRIDE,
+    cell_positions,
+    decode,
+    gaussian_maps,
+    pose_maps,
+    target_maps,
+    window_mass,
+)
+
+ROWS, COLUMNS = CROP_HEIGHT // STRIDE, CROP_WIDTH // STRIDE
+LEAST, MOST = np.array([CELL_CENTRE] * 2), np.array([CROP_WIDTH, CROP_HEIGHT]) - 1 - CELL_CENTRE
+
+
+def naive_map(point, stride, sigma):
+    """One cell after the other; a cell's place is the mean of its pixels."""
+    out = np.zeros((CROP_HEIGHT // stride, CROP_WIDTH // stride))
+    for row, column in np.ndindex(out.shape):
+        x, y = (np.arange(stride).mean() + stride * i for i in (column, row))
+        out[row, column] = math.exp(-((x - point[0]) ** 2 + (y - point[1]) ** 2) / (2 * sigma**2))
+    return out
+
+
+POINTS = [
+    pytest.param((95.5, 127.5), id="middle"),
+    pytest.param((1.5, 1.5), id="a cell's middle"),
+    pytest.param((0, 255), id="corner"),
+    pytest.param((33.3, 200.9), id="between cells"),
+    pytest.param((-12, 100), id="outside, still seen"),
+    pytest.param((1e6, -1e6), id="far outside"),
+]
+
+
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(("stride", "sigma"), POSE_SIGMAS.items())
+def test_gaussian_maps_equal_a_naive_twin(point, stride, sigma):
+    drawn = gaussian_maps(torch.tensor([[point]]), stride, sigma)
+    assert drawn.shape == (1, 1, CROP_HEIGHT // stride, CROP_WIDTH // stride)
+    assert drawn.dtype == torch.float32
+    np.testing.assert_allclose(drawn[0, 0], naive_map(point, stride, sigma), atol=1e-5)
+
+
+def test_missing_joints_are_empty_maps():
+    keypoints = torch.full((2, 3, 2), torch.nan)
+    keypoints[1, 2] = torch.tensor([40.0, 50.0])
+    for maps in pose_maps(keypoints):
+        assert maps[1, 2].max() > 0.5
+        maps[1, 2] = 0
+        assert (maps == 0).all()
+
+
+def test_pose_maps_are_at_strides_8_and_4():
+    keypoints = torch.tensor([[[40.0, 50.0]]])
+    stride8, stride4 = pose_maps(keypoints)
+    torch.testing.assert_close(stride8, gaussian_maps(keypoints, 8, POSE_SIGMAS[8]))
+    torch.testing.assert_close(stride4, gaussian_maps(keypoints, 4, POSE_SIGMAS[4]))
+
+
+def test_cell_positions_are_the_means_of_their_pixels():
+    assert cell_positions(16, 4, torch.device("cpu")).tolist() == [1.5, 5.5, 9.5, 13.5]
+    assert cell_positions(16, 8, torch.device("cpu")).tolist() == [3.5, 11.5]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.floats(20, CROP_WIDTH - 21), st.floats(20, CROP_HEIGHT - 21))
+def test_decode_finds_the_middle_of_a_gaussian(x, y):
+    logits = gaussian_maps(torch.tensor([[[x, y]]], dtype=torch.float32), STRIDE, 3.5).clamp_min(1e-20).log()
+    found, mass = decode(logits)
+    assert (found[0, 0] - torch.tensor([x, y])).abs().max() < 0.15
+    assert 0.95 < mass < 1.0 + 1e-5
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 2**32 - 1), st.floats(0, 200), st.floats(-1e4, 1e4))
+def test_decode_stays_within_the_map(seed, contrast, offset):
+    drawn = np.random.default_rng(seed).normal(size=(2, 3, ROWS, COLUMNS)) * contrast + offset
+    found, mass = decode(torch.as_tensor(drawn, dtype=torch.float32))
+    assert found.shape == (2, 3, 2)
+    assert (found.numpy() >= LEAST - 1e-3).all()
+    assert (found.numpy() <= MOST + 1e-3).all()
+    assert ((mass >= 0) & (mass <= 1 + 1e-5)).all()
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (0, COLUMNS - 1), (ROWS - 1, 0), (ROWS - 1, COLUMNS - 1)])
+def test_decode_a_lone_peak_in_a_corner(row, column):
+    logits = torch.zeros(1, 1, ROWS, COLUMNS)
+    logits[0, 0, row, column] = 50
+    found, mass = decode(logits)
+    expected = [column * STRIDE + CELL_CENTRE, row * STRIDE + CELL_CENTRE]
+    assert found[0, 0].tolist() == pytest.approx(expected, abs=1e-3)
+    assert mass.item() == pytest.approx(1)
+
+
+def test_decode_of_bfloat16_is_as_fine_as_its_logits_allow():
+    logits = torch.zeros(1, 1, ROWS, COLUMNS, dtype=torch.bfloat16)
+    logits[0, 0, 10, 20:22] = 20
+    found, mass = decode(logits)
+    assert found.dtype == mass.dtype == torch.float32
+    assert found[0, 0].tolist() == pytest.approx([20.5 * STRIDE + CELL_CENTRE, 10 * STRIDE + CELL_CENTRE], abs=1e-3)
+
+
+WINDOWS = [
+    # column and row of the cell, how many cells of its 5 x 5 window lie in the map
+    pytest.param((20, 30), 25, id="inside"),
+    pytest.param((0, 0), 9, id="corner"),
+    pytest.param((COLUMNS - 1, ROWS - 1), 9, id="last corner"),
+    pytest.param((0, 30), 15, id="left edge"),
+    pytest.param((-1, 30), 10, id="one outside"),
+    pytest.param((20, ROWS + 1), 5, id="two below"),
+    pytest.param((-3, 30), 0, id="left of the map"),
+    pytest.param((COLUMNS + 2, 30), 0, id="right of the map"),
+    pytest.param((10**6, -(10**6)), 0, id="far outside"),
+]
+
+
+@pytest.mark.parametrize(("cell", "count"), WINDOWS)
+def test_window_mass_counts_only_cells_of_the_map(cell, count):
+    uniform = torch.full((1, 1, ROWS, COLUMNS), 1 / (ROWS * COLUMNS))
+    mass, x, y = window_mass(uniform, *(torch.tensor([[i]]) for i in cell))
+    assert mass.sum().item() == pytest.approx(count / (ROWS * COLUMNS))
+    assert mass.shape == x.shape == y.shape == (1, 1, 25)
+    assert (x.double().mean(), y.double().mean()) == cell
+
+
+def test_window_mass_is_of_the_right_cells():
+    probability = torch.arange(ROWS * COLUMNS, dtype=torch.float32).view(1, 1, ROWS, COLUMNS)
+    mass, x, y = window_mass(probability, torch.tensor([[7]]), torch.tensor([[11]]))
+    torch.testing.assert_close(mass, (y * COLUMNS + x).float())
+
+
+@pytest.mark.parametrize("point", [(95.5, 127.5), (0, 0), (191, 255), (60.2, 3.3), (-5, 100)])
+def test_target_maps_sum_to_one(point):
+    maps = target_maps(torch.tensor([[point]]).float(), 3.5)
+    assert maps.shape == (1, 1, ROWS, COLUMNS)
+    assert maps.sum().item() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("point", [(math.nan, math.nan), (900, 100), (-1e6, 1e6)], ids=["missing", "outside", "far"])
+def test_target_maps_of_what_is_not_there_are_zero(point):
+    assert (target_maps(torch.tensor([[point]]).float(), 3.5) == 0).all()

@@ -1,0 +1,218 @@
+"""Refiner and refine(): what comes back for everything that may come in."""
+
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+
+import pose_refine
+from pose_refine import Poses, Refiner, refine
+from pose_refine.skeletons import SKELETONS
+
+RNG = np.random.default_rng(0)
+
+
+def people(count, joints=17, low=50, high=450):
+    xy = RNG.uniform(low, high, (count, joints, 2))
+    return np.concatenate([xy, RNG.uniform(0, 1, (count, joints, 1))], -1).astype(np.float32)
+
+
+def with_value(poses, index, value):
+    out = poses.copy()
+    out[index] = value
+    return out
+
+
+EMPTY = np.full((1, 17, 3), np.nan, np.float32)
+ODD = {
+    "nobody": np.zeros((0, 17, 3), np.float32),
+    "a person without any joint": EMPTY,
+    "zeros are missing": np.zeros((1, 17, 3), np.float32),
+    "one joint": with_value(EMPTY, (0, 5), (200, 200, 0.9)),
+    "all joints in one point": np.full((1, 17, 3), 100, np.float32),
+    "far outside": people(2, low=1e6, high=2e6),
+    "very far outside": people(1) * np.float32(1e30),
+    "one joint far outside": with_value(people(1), (0, 3), (-1e9, 1e9, 1)),
+    "scores NaN": with_value(people(1), (..., 2), np.nan),
+    "scores negative": with_value(people(1), (..., 2), -3),
+    "scores above 1": with_value(people(1), (..., 2), 17),
+    "someone beside nobody": np.concatenate([EMPTY, people(1), EMPTY]),
+    "two columns": people(2)[..., :2],
+    "one person alone": people(1)[0],
+    "float64": people(1).astype(np.float64),
+    "integers": people(1).astype(np.int64),
+    "strided": people(4)[::2],
+    "mpii": people(2, 16),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_poses(refiner, photo, name):
+    poses = ODD[name]
+    before = poses.copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        out = refiner.refine(photo, poses)
+    assert out.shape == (*poses.shape[:-1], 3)
+    assert out.dtype == np.float32
+    assert np.array_equal(poses, before, equal_nan=True)
+    given = ~np.isnan(poses[..., 0]) & ~(poses == 0).all(-1)
+    refined = np.broadcast_to(given.any(-1, keepdims=True), given.shape)
+    assert np.isfinite(out[refined][:, :2]).all()
+    if "very far" not in name and name != "far outside":  # nobody is near the image: handed back as they came
+        assert ((out[refined][:, 2] >= 0) & (out[refined][:, 2] <= 1)).all()
+    if poses.shape[-1] == 3:
+        assert np.array_equal(out[~refined], poses[~refined].astype(np.float32), equal_nan=True)
+
+
+BAD = {
+    "K without skeleton": (people(1, 21), {}, ValueError, "21 joints need skeleton="),
+    "K of another skeleton": (people(1, 17), {"skeleton": "mpii16"}, ValueError, "16 joints, got 17"),
+    "one column": (people(1)[..., :1], {}, ValueError, r"\(N, K, 2\)"),
+    "four columns": (np.zeros((1, 17, 4)), {}, ValueError, r"\(N, K, 2\)"),
+    "four dimensions": (people(1)[None], {}, ValueError, r"\(1, 1, 17, 3\)"),
+    "one person of two columns": (people(1)[0, :, :2], {}, ValueError, r"\(K, 3\)"),
+    "Inf": (with_value(people(1), (0, 0, 0), np.inf), {}, ValueError, "Inf"),
+    "text": (people(1).astype(str), {}, ValueError, "numbers"),
+    "complex": (people(1).astype(complex), {}, ValueError, "numbers"),
+    "unknown skeleton": (people(1), {"skeleton": "coco"}, ValueError, "unknown skeleton 'coco'"),
+    "unknown to": (people(1), {"to": "coco"}, ValueError, "unknown skeleton 'coco'"),
+    "unknown color": (people(1), {"color": "RGB"}, ValueError, "'RGB'"),
+    "batch_size 0": (people(1), {"batch_size": 0}, ValueError, "batch_size"),
+    "batch_size a float": (people(1), {"batch_size": 2.0}, ValueError, "batch_size"),
+    "a tensor": (torch.zeros(1, 17, 3), {}, TypeError, r"cpu\(\).numpy"),
+    "nested lists": (people(1).tolist(), {}, TypeError, "numpy array"),
+    "nothing": (None, {}, TypeError, "NoneType"),
+    "a path that is not there": ("none.json", {}, FileNotFoundError, "none.json"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_poses(refiner, photo, name):
+    poses, options, error, words = BAD[name]
+    with pytest.raises(error, match=words):
+        refiner.refine(photo, poses, **options)
+
+
+def test_empty_in_empty_out_without_weights(photo):
+    nobody = np.zeros((0, 17, 3), np.float32)
+    assert refine(photo, nobody, model="no/such/folder").shape == (0, 17, 3)
+
+
+def test_one_and_many_give_the_same(refiner, photo, pose):
+    crowd = np.nan_to_num(pose) + RNG.normal(0, 4, (9, 17, 3)).astype(np.float32)
+    together = refiner.refine(photo, crowd)
+    alone = np.concatenate([refiner.refine(photo, crowd[i : i + 1], batch_size=1) for i in range(len(crowd))])
+    assert np.abs(together - alone).max() < 0.01
+
+
+def test_a_row_of_many_is_that_person(refiner, photo, pose):
+    crowd = np.concatenate([EMPTY, pose, people(1)])
+    assert np.abs(refiner.refine(photo, crowd)[1] - refiner.refine(photo, pose)[0]).max() < 0.01
+
+
+def test_bgr_and_strided_and_read_only_images(refiner, photo, pose):
+    expected = refiner.refine(photo, pose)
+    bgr = photo[:, :, ::-1]  # negative strides
+    frozen = photo.copy()
+    frozen.setflags(write=False)
+    assert np.array_equal(refiner.refine(bgr, pose, color="bgr"), expected)
+    assert np.array_equal(refiner.refine(frozen, pose), expected)
+    assert np.array_equal(refiner.refine(torch.from_numpy(photo), pose), expected)
+    assert not np.array_equal(refiner.refine(bgr, pose), expected)  # colour matters
+
+
+def test_one_pixel(refiner):
+    out = refiner.refine(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 17, 2)) + 0.25)
+    assert np.isfinite(out).all()
+
+
+def test_eight_threads_share_a_refiner(refiner, photo, pose):
+    inputs = [np.nan_to_num(pose) + i for i in range(8)]
+    expected = [refiner.refine(photo, p) for p in inputs]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda p: refiner.refine(photo, p), inputs))
+    assert all(np.abs(a - e).max() < 0.01 for a, e in zip(answers, expected, strict=True))
+
+
+def test_recover_gives_every_missing_joint_a_place(refiner, photo, pose):
+    missing = np.isnan(pose[0, :, 0])
+    assert 0 < missing.sum() < 17
+    assert np.isfinite(refiner.refine(photo, pose)).all()
+    kept = refiner.refine(photo, pose, recover=False)
+    assert np.isnan(kept[0, missing, 0]).all()
+    assert np.isfinite(kept[0, ~missing]).all()
+
+
+def test_legs_outside_the_picture_are_not_claimed(refiner, photo, pose):
+    out = refiner.refine(photo, pose)[0]
+    names = SKELETONS["coco17"].joints
+    ankles = [names.index("left_ankle"), names.index("right_ankle")]
+    assert out[ankles, 2].max() < 0.5 < np.median(out[:5, 2])
+
+
+@pytest.mark.parametrize("to", ["mpii16", "body25", "coco18", "lsp14", "coco17"])
+def test_to_another_skeleton(refiner, photo, pose, to):
+    skeleton = SKELETONS[to]
+    out = refiner.refine(photo, pose, to=to)
+    assert out.shape == (1, len(skeleton.joints), 3)
+    same = refiner.refine(photo, pose)
+    assert np.allclose(out[0, skeleton.joints.index("left_elbow")], same[0, 7])
+    assert refiner.refine(photo, pose[0], to=to).shape == (len(skeleton.joints), 3)
+    if to == "body25":
+        assert np.isnan(out[0, -6:, :2]).all()  # feet: not known
+
+
+def test_poses_in_poses_out(refiner, photo, pose):
+    poses = Poses(pose[..., :2], pose[..., 2], "coco17", ids=["Eileen"])
+    out = refiner.refine(photo, poses, to="mpii16")
+    assert isinstance(out, Poses)
+    assert (out.skeleton, out.ids) == ("mpii16", ["Eileen"])
+
+
+def test_analyze_says_what_changed(refiner, photo, pose):
+    moved = pose.copy()
+    moved[0, 7, :2] += 80
+    result = refiner.analyze(photo, moved)
+    height = np.ptp(result.poses.keypoints[0, :, 1])
+    assert result.verdict[0, 7] == "moved"
+    assert np.isclose(result.shift[0, 7], np.linalg.norm(result.poses.keypoints[0, 7] - moved[0, 7, :2]))
+    missing = np.isnan(pose[0, :, 0])
+    assert set(result.verdict[0, missing]) == {"recovered"}
+    assert np.isnan(result.shift[0, missing]).all()
+    kept = result.verdict[0] == "kept"
+    assert (result.shift[0, kept] <= 0.01 * height + 1e-3).all()
+    assert set(refiner.analyze(photo, moved, recover=False).verdict[0, missing]) == {"missing"}
+
+
+def test_middles_move_with_their_parts(refiner, photo, pose):
+    names = SKELETONS["mpii16"].joints
+    mpii = refiner.refine(photo, pose, to="mpii16")
+    mpii[0, names.index("pelvis"), :2] += 7  # off the middle of the hips, as annotators put it
+    result = refiner.analyze(photo, mpii)
+    hips = [names.index("left_hip"), names.index("right_hip")]
+    shift = (result.poses.keypoints - result.initial.keypoints)[0]
+    assert np.allclose(shift[names.index("pelvis")], shift[hips].mean(0), atol=1e-3)
+
+
+def test_device_and_dtype():
+    assert Refiner.from_pretrained(device="cpu", dtype=torch.bfloat16).dtype == torch.bfloat16
+    with pytest.raises(ValueError, match="dtype"):
+        Refiner.from_pretrained(device="cpu", dtype=torch.int8)
+
+
+def test_bfloat16_is_close(refiner, photo, pose):
+    half = Refiner.from_pretrained(device="cpu", dtype=torch.bfloat16)
+    shift = np.linalg.norm((half.refine(photo, pose) - refiner.refine(photo, pose))[..., :2], axis=-1)
+    assert np.median(shift) < 2  # pixels of a person 500 px high
+
+
+def test_a_refiner_has_its_device(refiner, photo, pose):
+    with pytest.raises(ValueError, match="device"):
+        refine(photo, pose, model=refiner, device="cpu")
+
+
+def test_public_names():
+    assert sorted(pose_refine.__all__) == ["Poses", "Refinement", "Refiner", "refine"]

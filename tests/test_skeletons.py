@@ -1,0 +1,190 @@
+"""Tables of joints, and conversions between them by name."""
+
+import numpy as np
+import pytest
+
+from pose_refine.skeletons import COCO_JOINTS, MIDDLES, NETWORK, SIGMAS, SKELETONS, convert, get_skeleton, put_back
+
+EVERY = [pytest.param(s, id=name) for name, s in SKELETONS.items()]
+LENGTHS = {"network19": 19, "coco17": 17, "mpii16": 16, "lsp14": 14, "body25": 25, "coco18": 18, "mpi15": 15}
+ANCHORS = {  # from each format's own documentation
+    "network19": {0: "nose", 16: "right_ankle", 17: "upper_neck", 18: "head_top"},
+    "coco17": {0: "nose", 1: "left_eye", 5: "left_shoulder", 10: "right_wrist", 16: "right_ankle"},
+    "mpii16": {0: "right_ankle", 5: "left_ankle", 6: "pelvis", 7: "thorax", 8: "upper_neck", 9: "head_top",
+               10: "right_wrist", 15: "left_wrist"},
+    "lsp14": {0: "right_ankle", 3: "left_hip", 6: "right_wrist", 11: "left_wrist", 12: "upper_neck", 13: "head_top"},
+    "body25": {0: "nose", 1: "neck", 2: "right_shoulder", 7: "left_wrist", 8: "mid_hip", 9: "right_hip",
+               14: "left_ankle", 15: "right_eye", 18: "left_ear", 19: "left_big_toe", 21: "left_heel",
+               22: "right_big_toe", 24: "right_heel"},
+    "coco18": {0: "nose", 1: "neck", 4: "right_wrist", 8: "right_hip", 13: "left_ankle", 14: "right_eye",
+               17: "left_ear"},
+    "mpi15": {0: "head_top", 1: "neck", 2: "right_shoulder", 8: "right_hip", 13: "left_ankle", 14: "chest"},
+}  # fmt: skip
+
+
+def index(skeleton, *names):
+    return [get_skeleton(skeleton).joints.index(n) for n in names]
+
+
+def random_poses(skeleton, people=3, columns=3):
+    shape = (people, len(get_skeleton(skeleton).joints), columns)
+    return np.random.default_rng(0).uniform(0, 200, shape).astype(np.float32)
+
+
+def test_every_skeleton_is_covered_here():
+    assert set(LENGTHS) == set(ANCHORS) == set(SKELETONS)
+
+
+@pytest.mark.parametrize("skeleton", EVERY)
+def test_order(skeleton):
+    assert len(skeleton.joints) == len(set(skeleton.joints)) == LENGTHS[skeleton.name]
+    assert {i: skeleton.joints[i] for i in ANCHORS[skeleton.name]} == ANCHORS[skeleton.name]
+
+
+@pytest.mark.parametrize("skeleton", EVERY)
+def test_mirror_swaps_sides_and_is_an_involution(skeleton):
+    mirror = skeleton.mirror
+    assert (mirror[mirror] == np.arange(len(mirror))).all()
+    for name, other in zip(skeleton.joints, np.array(skeleton.joints)[mirror], strict=True):
+        side, _, joint = name.partition("_")
+        expected = {"left": f"right_{joint}", "right": f"left_{joint}"}.get(side, name)
+        assert other == expected
+
+
+@pytest.mark.parametrize("skeleton", EVERY)
+def test_limbs_join_different_joints_of_the_skeleton_once(skeleton):
+    assert all({a, b} <= set(skeleton.joints) and a != b for a, b in skeleton.limbs)
+    assert len({frozenset(limb) for limb in skeleton.limbs}) == len(skeleton.limbs)
+
+
+def test_middles_are_of_joints_that_the_network_knows():
+    assert all(set(parts) <= set(NETWORK.joints) for parts in MIDDLES.values())
+    assert not set(MIDDLES) & set(NETWORK.joints)
+
+
+def test_sigmas_are_cocos_and_the_same_on_both_sides():
+    assert SIGMAS[index("network19", "nose", "left_wrist", "right_hip")] == pytest.approx([0.026, 0.062, 0.107])
+    assert len(SIGMAS) == len(NETWORK.joints)
+    assert (SIGMAS[NETWORK.mirror] == SIGMAS).all()
+
+
+@pytest.mark.parametrize("middle", ["network19", "body25", "coco18"])
+def test_round_trip_keeps_shared_joints(middle):
+    poses = random_poses("coco17")
+    there = convert(poses, SKELETONS["coco17"], SKELETONS[middle])
+    np.testing.assert_array_equal(convert(there, SKELETONS[middle], SKELETONS["coco17"]), poses)
+
+
+def test_lsp_survives_the_network_and_mpii():
+    poses = random_poses("lsp14")
+    for other in ("network19", "mpii16"):
+        there = convert(poses, SKELETONS["lsp14"], SKELETONS[other])
+        np.testing.assert_array_equal(convert(there, SKELETONS[other], SKELETONS["lsp14"]), poses)
+
+
+def test_convert_goes_by_name_and_leaves_unknown_joints_nan():
+    poses = random_poses("mpii16")
+    out = convert(poses, SKELETONS["mpii16"], NETWORK)
+    face = index("network19", "nose", "left_eye", "right_eye", "left_ear", "right_ear")
+    assert out.shape == (3, 19, 3)
+    assert out.dtype == np.float32
+    assert (np.isnan(out).all((0, 2)) == np.isin(np.arange(19), face)).all()
+    np.testing.assert_array_equal(out[:, 9], poses[:, 15])  # left wrist
+    np.testing.assert_array_equal(out[:, 18], poses[:, 9])  # head top
+
+
+MIDDLE_ROWS = [
+    pytest.param("mpii16", "pelvis", ("left_hip", "right_hip"), id="mpii-pelvis"),
+    pytest.param("mpii16", "thorax", ("left_shoulder", "right_shoulder"), id="mpii-thorax"),
+    pytest.param("body25", "neck", ("left_shoulder", "right_shoulder"), id="body25-neck"),
+    pytest.param("body25", "mid_hip", ("left_hip", "right_hip"), id="body25-mid_hip"),
+    pytest.param("mpi15", "chest", ("left_shoulder", "right_shoulder", "left_hip", "right_hip"), id="mpi15-chest"),
+]
+
+
+@pytest.mark.parametrize(("target", "joint", "parts"), MIDDLE_ROWS)
+def test_convert_computes_middles_in_every_column(target, joint, parts):
+    poses = random_poses("coco17")
+    out = convert(poses, SKELETONS["coco17"], SKELETONS[target])
+    expected = poses[:, index("coco17", *parts)].mean(1)
+    np.testing.assert_allclose(out[:, index(target, joint)[0]], expected, rtol=1e-6)
+
+
+def test_a_middle_of_a_missing_joint_is_missing():
+    poses = random_poses("coco17")
+    poses[0, COCO_JOINTS.index("left_hip")] = np.nan
+    pelvis = convert(poses, SKELETONS["coco17"], SKELETONS["mpii16"])[:, 6]
+    assert np.isnan(pelvis[0]).all()
+    assert not np.isnan(pelvis[1:]).any()
+
+
+def test_convert_prefers_the_sources_own_joint_over_a_computed_middle():
+    poses = random_poses("body25")
+    neck = convert(poses, SKELETONS["body25"], SKELETONS["coco18"])[:, 1]
+    np.testing.assert_array_equal(neck, poses[:, 1])
+
+
+def test_convert_nobody():
+    assert convert(random_poses("coco17", people=0), SKELETONS["coco17"], NETWORK).shape == (0, 19, 3)
+
+
+@pytest.mark.parametrize("name", ["coco17", "mpii16", "lsp14", "body25", "coco18", "mpi15"])
+def test_put_back_gives_known_joints_the_answer(name):
+    initial, refined = random_poses(name), random_poses("network19") + 7
+    before = initial.copy()
+    out = put_back(initial, refined, SKELETONS[name])
+    shared = [n for n in SKELETONS[name].joints if n in NETWORK.joints]
+    np.testing.assert_array_equal(out[:, index(name, *shared)], refined[:, index("network19", *shared)])
+    np.testing.assert_array_equal(initial, before)
+    assert out.dtype == np.float32
+
+
+@pytest.mark.parametrize(("name", "joint", "parts"), MIDDLE_ROWS)
+def test_put_back_moves_middles_by_the_mean_shift_of_their_parts(name, joint, parts):
+    initial, refined = random_poses(name), random_poses("network19")
+    own, theirs = index(name, *parts), index("network19", *parts)
+    shifts = np.arange(len(parts) * 2, dtype=np.float32).reshape(-1, 2)
+    refined[:, theirs, :2] = initial[:, own, :2] + shifts
+    out = put_back(initial, refined, SKELETONS[name])[:, index(name, joint)[0]]
+    np.testing.assert_allclose(out[:, :2], initial[:, index(name, joint)[0], :2] + shifts.mean(0), atol=1e-3)
+    np.testing.assert_allclose(out[:, 2], refined[:, theirs, 2].mean(1), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "joint", "parts"), MIDDLE_ROWS)
+def test_put_back_makes_a_missing_middle_the_middle(name, joint, parts):
+    initial, refined = random_poses(name), random_poses("network19")
+    initial[:, index(name, joint)[0]] = np.nan
+    out = put_back(initial, refined, SKELETONS[name])[:, index(name, joint)[0]]
+    np.testing.assert_allclose(out, refined[:, index("network19", *parts)].mean(1), rtol=1e-5)
+
+
+def test_put_back_ignores_parts_that_were_not_there_to_move():
+    initial, refined = random_poses("mpii16"), random_poses("network19")
+    initial[:, index("mpii16", "left_hip")[0]] = np.nan
+    right, pelvis = index("mpii16", "right_hip")[0], index("mpii16", "pelvis")[0]
+    refined[:, index("network19", "right_hip")[0], :2] = initial[:, right, :2] + (3, -4)
+    out = put_back(initial, refined, SKELETONS["mpii16"])
+    np.testing.assert_allclose(out[:, pelvis, :2], initial[:, pelvis, :2] + (3, -4), atol=1e-3)
+
+
+def test_put_back_takes_the_middle_where_no_part_was_there():
+    initial, refined = random_poses("mpii16"), random_poses("network19")
+    initial[:, index("mpii16", "left_hip", "right_hip")] = np.nan
+    out = put_back(initial, refined, SKELETONS["mpii16"])[:, index("mpii16", "pelvis")[0]]
+    np.testing.assert_allclose(out, refined[:, index("network19", "left_hip", "right_hip")].mean(1), rtol=1e-5)
+
+
+def test_put_back_leaves_feet():
+    initial = random_poses("body25")
+    initial[0, 19] = np.nan
+    out = put_back(initial, random_poses("network19"), SKELETONS["body25"])
+    np.testing.assert_array_equal(out[:, 19:], initial[:, 19:])
+
+
+def test_get_skeleton():
+    assert get_skeleton("body25") is SKELETONS["body25"]
+    assert get_skeleton(NETWORK) is NETWORK
+    with pytest.raises(ValueError, match=r"unknown skeleton 'coco16'; known: body25, coco17"):
+        get_skeleton("coco16")
+    with pytest.raises(TypeError, match="got int"):
+        get_skeleton(17)
