@@ -41,6 +41,7 @@ def draw(image: Bytes, poses: Poses, before: Poses | None = None, *, least_score
         if np.isnan(points).all():
             continue
         size = float(np.nanmax(np.nanmax(points, 0) - np.nanmin(points, 0)))
+        size = min(size, float(max(image.shape[:2])))  # a joint may lie far outside
         width = max(1, round(size / 110))
         for a, b in skeleton.limbs:
             line(canvas, points[[skeleton.joints.index(a), skeleton.joints.index(b)]], color_of(a, b), width)

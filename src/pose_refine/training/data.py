@@ -186,6 +186,7 @@ def nearest_others(people: People) -> AnyArray:
     order = np.argsort(people.image, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(people.image[order])) + 1):
         distance = np.linalg.norm(centres[rows][:, None] - centres[rows][None], axis=-1)
+        np.fill_diagonal(distance, -1)  # oneself first, even where two people have one centre
         ranked = rows[distance.argsort(1)[:, 1 : NEIGHBOURS + 1]]
         out[rows, : ranked.shape[1]] = ranked
     return out

@@ -62,6 +62,6 @@ def watch(network: Network, images: Tensor, people: People, rows: AnyArray) -> d
         report[name] = {
             "before": oks_recall(poses, truth, area, joints),
             "after": oks_recall(after, truth, area, joints),
-            "harm": float(100 * (similarity(after, truth, area)[right] < 0.5).mean()),
+            "harm": float(100 * (similarity(after, truth, area)[right] < 0.5).sum() / max(1, right.sum())),
         }
     return report

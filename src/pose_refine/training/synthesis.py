@@ -147,8 +147,10 @@ def nearly_perfect(truth: Truth, rng: Generator) -> Floats:
 
 
 def from_predictions(truth: Truth, rng: Generator) -> Floats:
-    """A real estimator's pose: as it is, its error scaled, two estimators mixed, unsure joints gone, coarsened."""
+    """A real estimator's pose: as it is, its error scaled, two mixed, unsure joints gone, coarsened; NaN without any."""
     count = len(truth.poses)
+    if not truth.predicted.shape[1]:
+        return np.full_like(truth.poses, np.nan)
     rows = np.arange(count)
     available = ~np.isnan(truth.predicted[..., 0]).all(2)
     order = np.where(available, rng.random(available.shape), 2.0).argsort(1)
