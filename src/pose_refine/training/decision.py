@@ -101,7 +101,7 @@ def fit(decision: Decision, cases: Cases, *, steps: int = STEPS) -> None:
         mixture = of_found + keep * (of_claimed - of_found)
         loss = (weight * (1 - (result + mixture) / 2) + score_loss)[cases.labelled].mean()
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         schedule.step()
 

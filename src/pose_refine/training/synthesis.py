@@ -147,7 +147,7 @@ def nearly_perfect(truth: Truth, rng: Generator) -> Floats:
 
 
 def from_predictions(truth: Truth, rng: Generator) -> Floats:
-    """A real estimator's pose: as it is, its error scaled, two mixed, unsure joints gone, coarsened; NaN without any."""
+    """A real estimator's pose: as it is, its error scaled, two mixed, unsure joints gone, coarsened; NaN if none."""
     count = len(truth.poses)
     if not truth.predicted.shape[1]:
         return np.full_like(truth.poses, np.nan)
