@@ -65,14 +65,15 @@ def find(source: str | os.PathLike[str] | None, revision: str | None = None) -> 
     if source is not None and not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"source: expected a folder, a name or None, got {type(source).__name__}")
     text = DEFAULT if source is None else os.fspath(source)
+    named = text in NAMES and (source is None or isinstance(source, str))  # Path("base") is a folder
     if isinstance(source, str) and (hub := _hub_id(source, revision)):
         return _fetch(*hub)
     if revision is not None:
         raise ValueError(f"revision: only weights on the hub have revisions, {text!r} is not there")
-    for folder in (EMBEDDED / text, REPOSITORY / text) if text in NAMES else ():
+    for folder in (EMBEDDED / text, REPOSITORY / text) if named else ():
         if (folder / CONFIG).is_file():
             return folder
-    if text in NAMES and not Path(text).is_dir():
+    if named and not Path(text).is_dir():
         return _fetch(f"{HUB_OWNER}/{text}", None)
     if not Path(text).is_dir():
         raise FileNotFoundError(
@@ -106,7 +107,7 @@ def _fetch(repository: str, revision: str | None) -> Path:
         raise ValueError(
             f"the hub has no weights {repository!r} at revision {revision or 'main'!r}: {error}"
         ) from error
-    except OSError as error:  # LocalEntryNotFoundError, OfflineModeIsEnabled and connection errors are OSErrors
+    except Exception as error:  # OSErrors, and those of requests, httpx or httpx2, whichever the hub's client uses
         raise ValueError(
             f"could not reach the hub for {repository!r}, and it is not in the cache; "
             f"pass a local folder, or None for the embedded weights: {error}"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from formats.fakes import Instances
+from fakes import Instances
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays as numpy_arrays

@@ -25,9 +25,12 @@ def load(poses: Any) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"no such pose file: {path}")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a JSON file: {error}") from error
+    if not isinstance(content, (dict, list)):
+        raise ValueError(f"{path}: expected a JSON object or list, got {type(content).__name__}")
+    return content
 
 
 def read(poses: Any, skeleton: str | None = None) -> Poses:
@@ -52,7 +55,7 @@ def read(poses: Any, skeleton: str | None = None) -> Poses:
     if _is_detectron2(poses):
         return detectron2.read(poses, skeleton)
     if isinstance(poses, dict):
-        read = openpose.read(poses)
+        read = openpose.read(poses, skeleton)
         if skeleton not in (None, read.skeleton):
             raise ValueError(f"skeleton={skeleton!r}, but the OpenPose JSON has {read.skeleton!r}")
         return read
@@ -76,5 +79,4 @@ def write(poses: Poses, like: Any) -> Any:
 
 
 def _is_detectron2(poses: Any) -> bool:
-    inside = poses.get("instances") if isinstance(poses, dict) else poses
-    return hasattr(inside, detectron2.FIELD)
+    return "instances" in poses if isinstance(poses, dict) else hasattr(poses, "get_fields")

@@ -46,9 +46,9 @@ def read(predictions: Any, skeleton: str | None = None) -> Poses:
 def write(poses: Poses, like: Any) -> Any:
     """A copy of `like` with other `pred_keypoints`, on the same device, of the same dtype; all other fields shared."""
     instances = instances_of(like)
-    before, tensor = _array(instances), _tensor(instances)
+    values = _tensor(instances).detach().clone()
     changed = arrays.changed(poses, read(instances, poses.skeleton))
-    values = np.where(changed[..., None], arrays.columns(poses) + EDGE, before)
+    values[torch.from_numpy(changed)] = torch.from_numpy((arrays.columns(poses) + EDGE)[changed]).to(values)
     out = instances[:]  # the public way to a copy that shares the fields
-    out.set(FIELD, torch.as_tensor(values, device=tensor.device).to(tensor.dtype))
+    out.set(FIELD, values)
     return {**like, "instances": out} if isinstance(like, dict) else out

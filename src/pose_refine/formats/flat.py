@@ -21,6 +21,8 @@ def read_triplets(people: Sequence[Sequence[float]], skeleton: str | None, ids: 
         name = skeleton or DEFAULT_BY_COUNT[17]
         joints = len(get_skeleton(name).joints)
         return Poses(np.empty((0, joints, 2), np.float32), np.empty((0, joints), np.float32), name, ids)
+    if not all(hasattr(p, "__len__") for p in people):
+        raise ValueError(f"keypoints: expected flat lists, got {sorted({type(p).__name__ for p in people})}")
     lengths = {len(p) for p in people}
     if len(lengths) != 1 or lengths.pop() % 3:
         raise ValueError(f"keypoints: expected lists of one length 3 K, got lengths {[len(p) for p in people]}")
@@ -28,6 +30,8 @@ def read_triplets(people: Sequence[Sequence[float]], skeleton: str | None, ids: 
         values = np.array(people, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"keypoints: expected numbers: {error}") from error
+    if values.ndim != 2:
+        raise ValueError(f"keypoints: expected flat lists x, y, score, ..., got shape {values.shape[1:]} for each")
     read = arrays.read(values.reshape(len(people), -1, 3), skeleton)
     return Poses(read.keypoints, read.scores, read.skeleton, ids)
 

@@ -14,26 +14,27 @@ SKELETON_BY_COUNT = {25: "body25", 18: "coco18", 15: "mpi15"}
 KEY = "pose_keypoints_2d"
 
 
-def read(document: dict[str, Any]) -> Poses:
+def read(document: dict[str, Any], skeleton: str | None = None) -> Poses:
     """Read the people of one frame.
 
     Raises:
         ValueError: Not OpenPose's layout, or a number of joints that none of its models has.
     """
     people = document.get("people")
-    if not isinstance(people, list) or not all(isinstance(p, dict) and KEY in p for p in people):
-        raise ValueError(f"OpenPose JSON: expected a 'people' list of dicts with {KEY!r}, got keys {sorted(document)}")
+    if not isinstance(people, list) or not all(isinstance(p, dict) and isinstance(p.get(KEY), list) for p in people):
+        keys = sorted(map(str, document))
+        raise ValueError(f"OpenPose JSON: expected a 'people' list of dicts with {KEY!r}, got keys {keys}")
     counts = {len(p[KEY]) // 3 for p in people}
     if len(counts) > 1 or not counts <= set(SKELETON_BY_COUNT):
         raise ValueError(f"OpenPose JSON: expected 25, 18 or 15 joints, the same for all, got {sorted(counts)}")
-    skeleton = SKELETON_BY_COUNT[counts.pop()] if counts else "body25"
-    return read_triplets([p[KEY] for p in people], skeleton, [p.get("person_id") for p in people])
+    name = SKELETON_BY_COUNT[counts.pop()] if counts else skeleton or "body25"
+    return read_triplets([p[KEY] for p in people], name, [p.get("person_id") for p in people])
 
 
 def write(poses: Poses, like: dict[str, Any]) -> dict[str, Any]:
     """A copy of `like` with the joints of `poses`; hands, face, ids and unchanged joints stay as they were."""
     out = deepcopy(like)
-    for person, values in zip(out["people"], changed_triplets(poses, read(like)), strict=True):
+    for person, values in zip(out["people"], changed_triplets(poses, read(like, poses.skeleton)), strict=True):
         for index, triplet in values.items():
             person[KEY][3 * index : 3 * index + 3] = triplet
     return out
