@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pose_refine import __version__, formats, viz
-from pose_refine._types import Bytes, Floats
+from pose_refine._types import AnyArray, Bytes, Floats
 from pose_refine.files import check_free, encode_picture, encode_poses, read_poses, write_whole
 from pose_refine.formats.arrays import columns
 from pose_refine.images import read_image
@@ -59,9 +59,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """pose-refine run: reads everything and checks the outputs before it computes."""
-    for path in filter(None, (arguments.output, arguments.viz)):
-        check_free(path, arguments.overwrite)
     given = formats.load(read_poses(arguments.poses))
+    check_outputs(arguments, given)
     refiner = Refiner.from_pretrained(arguments.weights, device=arguments.device)
     result = refiner.analyze(
         arguments.image, given, skeleton=arguments.skeleton, to=arguments.to, recover=arguments.recover
@@ -75,14 +74,24 @@ def run(arguments: argparse.Namespace) -> None:
     log.info("%s -> %s", summary(result), arguments.output)
 
 
-def as_npy(poses: Any) -> bytes:
-    """The content of a .npy file.
+def check_outputs(arguments: argparse.Namespace, given: Any) -> None:
+    """Refuse early what could not be written late.
 
     Raises:
-        ValueError: `poses` came from JSON and are no array.
+        FileExistsError: A file is there already and may not be replaced.
+        ValueError: Two outputs in one file, or a kind of file that does not fit.
     """
-    if not isinstance(poses, np.ndarray):
+    for path in filter(None, (arguments.output, arguments.viz)):
+        check_free(path, arguments.overwrite)
+    if arguments.output.suffix == ".npy" and not (arguments.to or isinstance(given, np.ndarray)):
         raise ValueError("a .npy output needs .npy poses, or --to")
+    if arguments.viz:
+        encode_picture(np.zeros((1, 1, 3), np.uint8), arguments.viz.suffix)
+        if arguments.viz.resolve() == arguments.output.resolve():
+            raise ValueError("--viz and -o name the same file")
+
+
+def as_npy(poses: AnyArray) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, poses)
     return buffer.getvalue()

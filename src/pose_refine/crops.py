@@ -68,17 +68,18 @@ def to_crop(points: Floats, matrices: Floats) -> Floats:
     return placed
 
 
-def cut_crops(image: Bytes, matrices: Floats) -> Bytes:
+def cut_crops(image: Bytes, matrices: Floats, width: int = CROP_WIDTH) -> Bytes:
     """Cut crops out of an image, bilinearly; grey where they reach outside.
 
     Args:
         image: (H, W, 3) uint8, any strides.
         matrices: (N, 2, 3) crop pixels to image pixels, without rotation.
+        width: Of the crops, pixels.
 
     Returns:
-        (N, CROP_HEIGHT, CROP_WIDTH, 3) uint8, channels in the image's order.
+        (N, CROP_HEIGHT, width, 3) uint8, channels in the image's order.
     """
-    crops = np.full((len(matrices), CROP_HEIGHT, CROP_WIDTH, 3), GREY, dtype=np.uint8)
+    crops = np.full((len(matrices), CROP_HEIGHT, width, 3), GREY, dtype=np.uint8)
     for crop, matrix in zip(crops, matrices.astype(np.float64), strict=True):
         _cut_one(image, matrix, crop)
     return crops
@@ -87,7 +88,7 @@ def cut_crops(image: Bytes, matrices: Floats) -> Bytes:
 def _cut_one(image: Bytes, matrix: AnyArray, out: Bytes) -> None:
     """Only the part of the image that the crop shows is touched: a person in a huge image costs no more."""
     size = np.array([image.shape[1], image.shape[0]])
-    corners = np.stack([matrix[:, 2], matrix[:, :2] @ (CROP_WIDTH - 1, CROP_HEIGHT - 1) + matrix[:, 2]])
+    corners = np.stack([matrix[:, 2], matrix[:, :2] @ (out.shape[1] - 1, CROP_HEIGHT - 1) + matrix[:, 2]])
     reduction = int(min(matrix[0, 0], *size)) if matrix[0, 0] >= MAX_REDUCTION else 1
     low = np.clip(np.floor(corners[0]) - 2 * reduction, 0, size).astype(int)
     high = np.clip(np.ceil(corners[1]) + 1 + 2 * reduction, 0, size).astype(int)
@@ -103,7 +104,7 @@ def _cut_one(image: Bytes, matrix: AnyArray, out: Bytes) -> None:
     cv2.warpAffine(
         part,
         inner,
-        (CROP_WIDTH, CROP_HEIGHT),
+        (out.shape[1], CROP_HEIGHT),
         dst=out,
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_CONSTANT,

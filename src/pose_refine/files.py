@@ -52,12 +52,10 @@ def encode_picture(image: Bytes, suffix: str) -> bytes:
 def encode_poses(poses: Any) -> bytes:
     """A JSON format's content as JSON; an array as nested lists, null where missing."""
     if isinstance(poses, np.ndarray):
-        poses = [[[none_if_nan(v) for v in joint] for joint in person] for person in poses]
+        values = poses.astype(float).round(3).astype(object)
+        values[np.isnan(poses)] = None
+        poses = values.tolist()
     return (json.dumps(poses, allow_nan=False) + "\n").encode()
-
-
-def none_if_nan(value: float) -> float | None:
-    return None if np.isnan(value) else round(float(value), 3)
 
 
 def read_poses(path: Path) -> AnyArray | Any:

@@ -70,10 +70,10 @@ class Decision(nn.Module):
         self.out = nn.Linear(width, 2)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Share of the claimed position to keep in [0, 1], and the logit of being right; each (B, K)."""
+        """Logits of the share of the claimed position to keep, and of being right; each (B, K)."""
         joint = torch.eye(features.shape[1], device=features.device).expand(len(features), -1, -1)
         y: Tensor = self.out(F.relu(self.hidden(torch.cat([features, joint], -1))))
-        return torch.sigmoid(y[..., 0]), y[..., 1]
+        return y[..., 0], y[..., 1]
 
 
 class Model(nn.Module):
@@ -88,17 +88,21 @@ class Model(nn.Module):
         self.network = Network(config)
         self.decision = Decision(config.joints)
 
-    def forward(self, crops: Tensor, initial: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, crops: Tensor, initial: Tensor, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
         """Refine one pose a crop.
 
         Args:
             crops: (B, CROP_HEIGHT, CROP_WIDTH, 3) uint8 RGB.
             initial: (B, K, 2) crop pixels, NaN where missing.
+            dtype: Of the network, by autocast; what comes after it stays float32.
 
         Returns:
             Keypoints (B, K, 2) crop pixels, and P(within the OKS-0.85 radius) (B, K).
         """
         image = crops.permute(0, 3, 1, 2).to(memory_format=torch.channels_last).float() * (2 / 255) - 1
-        evidence = gather_evidence(self.network(image, *pose_maps(initial)), initial)
+        with torch.autocast(crops.device.type, dtype, enabled=dtype != torch.float32):
+            logits = self.network(image, *pose_maps(initial))
+        evidence = gather_evidence(logits, initial)
         keep, right = self.decision(evidence.features)
-        return evidence.found + keep[..., None] * (evidence.claimed - evidence.found), torch.sigmoid(right)
+        blend = evidence.found + torch.sigmoid(keep)[..., None] * (evidence.claimed - evidence.found)
+        return blend, torch.sigmoid(right)

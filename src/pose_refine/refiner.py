@@ -3,7 +3,6 @@
 import os
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -26,11 +25,18 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 Image = AnyArray | torch.Tensor | str | os.PathLike[str]
 
 
-def default_device() -> torch.device:
-    """cuda if there is one, else mps, else cpu."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+def usable_device(device: str | torch.device | None) -> torch.device:
+    """`device`; by default cuda if there is one, else mps, else cpu.
+
+    Raises:
+        ValueError: It is not one, or this machine or this build of torch lacks it.
+    """
+    if device is None and not torch.cuda.is_available():
+        device = "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=device or "cuda").device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device: cannot use {device!r}: {error}") from error
 
 
 class Refiner:
@@ -39,7 +45,8 @@ class Refiner:
     Args:
         load: Gives the model, on the CPU; called once, when there is first a joint to refine.
         device: Where to run it; by default cuda, else mps, else cpu.
-        dtype: torch.float32 (the default), or bfloat16 / float16 for autocast.
+        dtype: Of the network: torch.float32 (the default), or bfloat16 / float16 by autocast: faster where the device
+            has instructions for it, and not the same answers.
     """
 
     def __init__(
@@ -52,7 +59,7 @@ class Refiner:
         self.dtype = torch.float32 if dtype is None else dtype
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype must be one of {DTYPES}, got {dtype!r}")
-        self.device = default_device() if device is None else torch.device(device)
+        self.device = usable_device(device)
         self._load = load
         self._lock = threading.Lock()
         self._loaded: Model | None = None
@@ -149,13 +156,14 @@ class Refiner:
         pixels, order = read_image(image, color)
         given = formats.read(formats.load(poses), skeleton)
         source, target = get_skeleton(given.skeleton), get_skeleton(to or given.skeleton)
-        reachable = within_reach(given.keypoints, pixels.shape[:2])
-        rows = np.flatnonzero(~np.isnan(reachable[..., 0]).all(1))  # the others have nothing to go by
+        rows = np.flatnonzero(given.present.any(1))  # the others have nothing to go by
         before = columns(given) if target is source else convert(columns(given), source, target)
         after = before.copy()
         if len(rows):
-            refined = put_back(before[rows], self._run(pixels, order, reachable[rows], source, batch_size), target)
-            keep = np.isnan(before[rows][..., :1]) & (not recover)
+            reachable = within_reach(columns(given)[rows], pixels.shape[:2])
+            found = self._run(pixels, order, reachable[..., :2], source, batch_size)
+            refined = put_back(reachable if target is source else convert(reachable, source, target), found, target)
+            keep = np.isnan(refined[..., :1]) | (np.isnan(before[rows][..., :1]) & (not recover))
             after[rows] = np.where(keep, before[rows], refined)
         initial, result = (Poses(v[..., :2], v[..., 2], target.name, given.ids) for v in (before, after))
         return compare(initial, result)
@@ -177,26 +185,24 @@ class Refiner:
         for start in range(0, len(known), size):
             part = slice(start, start + size)
             crops = torch.from_numpy(cut_crops(image, matrices[part])).to(self.device)
-            with self._autocast():
-                found, score = self._model(
-                    crops.flip(3) if order == "bgr" else crops, torch.from_numpy(claimed[part]).to(self.device)
-                )
-            out[part, :, :2] = to_image(found.float().cpu().numpy(), matrices[part])
-            out[part, :, 2] = score.float().cpu().numpy()
+            initial = torch.from_numpy(claimed[part]).to(self.device)
+            found, score = self._model(crops.flip(3) if order == "bgr" else crops, initial, self.dtype)
+            out[part, :, :2] = to_image(found.cpu().numpy(), matrices[part])
+            out[part, :, 2] = score.cpu().numpy()
         return out
 
-    def _autocast(self) -> Any:
-        if self.dtype == torch.float32:
-            return nullcontext()
-        return torch.autocast(self.device.type, self.dtype)
 
+def within_reach(values: Floats, shape: Sequence[int]) -> Floats:
+    """`values` (N, K, 3), x and y NaN where they lie more than FAR of the image's side outside the image.
 
-def within_reach(keypoints: Floats, shape: Sequence[int]) -> Floats:
-    """`keypoints` (N, K, 2) with those NaN that lie more than FAR of the image's side outside the image."""
+    A person all of whose joints are that far out is moved to that border instead, so that there is something to cut.
+    """
     size = np.array([shape[1], shape[0]], dtype=np.float32)
-    with np.errstate(invalid="ignore"):
-        inside = ((keypoints >= -FAR * size - 1) & (keypoints <= (1 + FAR) * size)).all(-1, keepdims=True)
-    return np.where(inside, keypoints, np.float32(np.nan))
+    nearest = np.clip(values[..., :2], -FAR * size - 1, (1 + FAR) * size)
+    near = np.where(nearest == values[..., :2], nearest, np.float32(np.nan))
+    near[np.isnan(near).any(-1)] = np.nan
+    lost = np.isnan(near).all((1, 2), keepdims=True)
+    return np.concatenate([np.where(lost, nearest, near), values[..., 2:]], -1)
 
 
 def compare(initial: Poses, refined: Poses) -> Refinement:

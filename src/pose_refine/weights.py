@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import safetensors
+import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -73,6 +74,8 @@ def find(source: str | os.PathLike[str] | None, revision: str | None = None) -> 
     for folder in (EMBEDDED / text, REPOSITORY / text) if named else ():
         if (folder / CONFIG).is_file():
             return folder
+    if source is None:
+        raise FileNotFoundError(f"this installation carries no weights: neither {EMBEDDED} nor {REPOSITORY} is there")
     if named and not Path(text).is_dir():
         return _fetch(f"{HUB_OWNER}/{text}", None)
     if not Path(text).is_dir():
@@ -151,9 +154,11 @@ def load(folder: Path) -> tuple[Model, WeightsConfig]:
     digest = hashlib.sha256(data).hexdigest()
     if digest != config.sha256:
         raise ValueError(f"{path}: SHA-256 is {digest}, its config says {config.sha256}: truncated or changed")
-    model = Model(NetworkConfig(config.trunk, config.joints, config.width))
+    with torch.device("meta"):  # no time, and none of the caller's random numbers, for values that are replaced
+        model = Model(NetworkConfig(config.trunk, config.joints, config.width))
     try:
-        model.load_state_dict({name: tensor.float() for name, tensor in load_tensors(data).items()}, strict=True)
+        tensors = {name: tensor.float() for name, tensor in load_tensors(data).items()}
+        model.load_state_dict(tensors, strict=True, assign=True)
     except (RuntimeError, safetensors.SafetensorError) as error:
         raise ValueError(f"{path}: does not fit its config: {error}") from error
     return model.eval().requires_grad_(False), config

@@ -22,14 +22,14 @@ import torch
 from tqdm import tqdm
 
 from pose_refine import Refiner
-from pose_refine.crops import crop_boxes, crop_matrices, cut_crops, to_image
+from pose_refine.crops import CROP_WIDTH, crop_boxes, crop_matrices, cut_crops, to_image
 from pose_refine.skeletons import NETWORK
 from pose_refine.training.data import People, read_coco
 from pose_refine.training.heldout import THRESHOLDS, similarity
 from pose_refine.training.movenet import MoveNet
 
 JOINTS = 17
-FACE_PAD = 32  # pixels added to each side of a 192 x 256 crop, so that MoveNet gets its 256 x 256
+SIDE = 32  # pixels more on each side than the refiner's crop: MoveNet takes squares
 REMOVED = 0.2  # share of a person's joints, the lowest-scored, that recovery is measured on
 
 
@@ -59,13 +59,13 @@ def without_pose(refiner: Refiner):
 
 
 def run_again(movenet: MoveNet):
-    """MoveNet on the crop that refining would have cut."""
+    """MoveNet on the box that refining would have cut, widened to the square that it takes."""
 
     def step(image, poses):
         matrices = crop_matrices(*crop_boxes(poses, image.shape[:2]))
-        crops = torch.from_numpy(cut_crops(image, matrices)).permute(0, 3, 1, 2).float() * (2 / 255) - 1
-        found = movenet(torch.nn.functional.pad(crops, (FACE_PAD, FACE_PAD))).numpy()
-        found[..., 0] -= FACE_PAD
+        matrices[:, :, 2] -= SIDE * matrices[:, :, 0]
+        crops = cut_crops(image, matrices, CROP_WIDTH + 2 * SIDE)
+        found = movenet(torch.from_numpy(crops).permute(0, 3, 1, 2).float() * (2 / 255) - 1).numpy()
         return np.concatenate([to_image(found[..., :2], matrices), found[..., 2:]], -1)
 
     return step
@@ -137,7 +137,7 @@ def cost(refiner: Refiner, people: People, poses: np.ndarray, rows: np.ndarray) 
     maps = torch.zeros(4, 19, 32, 24), torch.zeros(4, 19, 64, 48)
     whole, bare = [], []
     for together in by_image(people, rows):
-        image = cv2.imread(str(people.files[people.image[together[0]]]))[:, :, ::-1].copy()
+        image = cv2.imread(str(people.files[people.image[together[0]]]))[:, :, ::-1]
         start = time.perf_counter()
         refiner.refine(image, poses[together])
         middle = time.perf_counter()
@@ -190,7 +190,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="at most this many people")
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")
     arguments = parser.parse_args()
-    refiner = Refiner.from_pretrained(arguments.weights)
+    refiner = Refiner.from_pretrained(arguments.weights, device="cpu")
     movenet = MoveNet("thunder", arguments.trunk).eval()
     folder = arguments.data / "predictions" / f"coco_{arguments.split}"
     people = read_coco(arguments.data / "coco", arguments.split, folder, least=8, height=64)

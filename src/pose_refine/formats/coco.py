@@ -4,6 +4,8 @@ image. Layout: https://cocodataset.org/#format-results"""
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
+
 from pose_refine.formats.flat import changed_triplets, read_triplets
 from pose_refine.poses import Poses
 
@@ -35,6 +37,8 @@ def write(poses: Poses, like: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A copy of `like` with the joints of `poses`; everything else stays as it was, the person's score too."""
     out = deepcopy(like)
     for entry, values in zip(out, changed_triplets(poses, read(like, poses.skeleton)), strict=True):
+        flat = entry[KEY] if isinstance(entry[KEY], list) else np.asarray(entry[KEY]).tolist()
         for index, triplet in values.items():
-            entry[KEY][3 * index : 3 * index + 3] = triplet
+            flat[3 * index : 3 * index + 3] = triplet
+        entry[KEY] = flat
     return out

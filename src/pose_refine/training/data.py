@@ -173,10 +173,15 @@ def read_training_sets(data: Path) -> People:
     return join(sets, [share for _, _, share in found])
 
 
-def split_by_image(people: People, share: float = 0.06) -> tuple[AnyArray, AnyArray]:
-    """Rows to train on and rows held out: every 1 / share-th image, so that no image is on both sides."""
-    held = people.image % round(1 / share) == 0
+def split_by_image(people: People, every: int = 17) -> tuple[AnyArray, AnyArray]:
+    """Rows to train on and rows held out: every 17th image, so that no image is on both sides."""
+    held = people.image % every == 0
     return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def unseen(people: People, held: AnyArray) -> AnyArray:
+    """Those of the held-out rows whose person is in no training image either: not JHMDB's, whose clips are split."""
+    return held[["jhmdb" not in people.files[i].parts for i in people.image[held]]]
 
 
 def nearest_others(people: People) -> AnyArray:

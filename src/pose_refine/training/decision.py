@@ -3,11 +3,12 @@
 On training images the network is surer than it should be; that is why this is not part of the training loop.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
 from pose_refine._types import AnyArray, Floats
@@ -22,8 +23,9 @@ from pose_refine.training.synthesis import initial_poses, nearly_perfect, remove
 
 RIGHT = 0.85  # keypoint similarity from which a joint counts as right
 PROTECT = 1.0  # how much more an error costs where the claimed joint was right
+CHOICE = 0.1  # weight of the choice beside the blend
 DRAWS = 4  # damaged poses a held-out person, beside every estimator's own
-STEPS, RATE = 1500, 1e-2
+STEPS, RATE = 600, 1e-2
 
 
 @dataclass(frozen=True)
@@ -35,27 +37,31 @@ class Cases:
         found: (C, K, 2) found minus truth.
         claimed: (C, K, 2) claimed minus truth.
         labelled: (C, K) whether there is a truth.
+        real: (C,) whether an estimator gave the pose: scores are fitted on these alone, for poses that were made from
+            the truth know where the annotator clicked.
     """
 
     features: Tensor
     found: Tensor
     claimed: Tensor
     labelled: Tensor
+    real: Tensor
 
 
-def held_out_poses(people: People, rows: AnyArray, rng: np.random.Generator) -> list[tuple[AnyArray, Floats]]:
-    """Rows and initial poses: every estimator's as they are, with joints removed, damaged and perfect ones."""
+def held_out_poses(people: People, rows: AnyArray, rng: np.random.Generator) -> list[tuple[AnyArray, Floats, bool]]:
+    """Rows, initial poses, and whether they are real: every estimator's, with joints removed, damaged and perfect."""
     truth = take(people, rows, nearest_others(people))
-    sets = [(rows, people.predicted[rows, e, :, :2]) for e in range(len(people.estimators))]
-    sets += [(rows, remove(poses, rng, share=0.25)) for _, poses in sets[::2]]
-    sets += [(rows, initial_poses(truth, rng)[0]) for _ in range(DRAWS)]
-    sets += [(rows, truth.poses), (rows, nearly_perfect(truth, rng))]
-    some = [~np.isnan(poses[..., 0]).all(1) for _, poses in sets]
-    return [(r[s], p[s]) for (r, p), s in zip(sets, some, strict=True)]
+    real = [people.predicted[rows, e, :, :2] for e in range(len(people.estimators))]
+    real += [remove(poses, rng, share=0.25) for poses in real[::2]]
+    made = [initial_poses(truth, rng)[0] for _ in range(DRAWS)]
+    made += [truth.poses, nearly_perfect(truth, rng)]
+    sets = [(poses, True) for poses in real] + [(poses, False) for poses in made]
+    some = [~np.isnan(poses[..., 0]).all(1) for poses, _ in sets]
+    return [(rows[s], poses[s], is_real) for (poses, is_real), s in zip(sets, some, strict=True)]
 
 
 @torch.inference_mode()
-def collect(network: Network, images: Tensor, people: People, rows: AnyArray, poses: Floats) -> Cases:
+def collect(network: Network, images: Tensor, people: People, rows: AnyArray, poses: Floats, real: bool) -> Cases:
     """Run the network on `poses` (R, K, 2) of the people in `rows`, each with at least one joint."""
     sigmas = torch.as_tensor(SIGMAS, device=images.device)
     parts: list[tuple[Tensor, ...]] = []
@@ -71,37 +77,36 @@ def collect(network: Network, images: Tensor, people: People, rows: AnyArray, po
         labelled = ~torch.isnan(truth[..., 0])
         truth = torch.nan_to_num(truth)
         found, claimed = ((p - truth) / unit[..., None] for p in (evidence.found, evidence.claimed))
-        parts.append((evidence.features, found, claimed, labelled))
+        parts.append((evidence.features, found, claimed, labelled, torch.full((len(part),), real)))
     return Cases(*(torch.cat(column).cpu().clone() for column in zip(*parts, strict=True)))
 
 
 def join_cases(cases: list[Cases]) -> Cases:
-    names = ("features", "found", "claimed", "labelled")
-    return Cases(*(torch.cat([getattr(c, n) for c in cases]) for n in names))
+    return Cases(*(torch.cat([getattr(c, field.name) for c in cases]) for field in fields(Cases)))
 
 
 def fit(decision: Decision, cases: Cases, *, steps: int = STEPS) -> None:
-    """Fit in place: the share to keep by 1 - OKS, the score by its log-likelihood.
+    """Fit in place: the share to keep, by 1 - OKS of the blended position and by which of the two is nearer; the score,
+    by its log-likelihood.
 
-    OKS is that of the blended position, averaged with the blend of the two positions' OKS: the first alone is flat
-    between two positions that are far apart. An error costs more (1 + PROTECT times) where the claimed joint was right:
-    good joints must stay good.
+    1 - OKS alone is flat between positions that are far apart, and falls into "never keep". An error costs more
+    (1 + PROTECT times) where the claimed joint was right: good joints must stay good.
     """
     optimizer = torch.optim.AdamW(decision.parameters(), lr=RATE, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     of_claimed, of_found = similarity(cases.claimed), similarity(cases.found)
-    was_right = of_claimed >= RIGHT
     given = cases.features[..., 0] > 0
-    weight = 1 + PROTECT * (was_right & given).float()
+    weight = 1 + PROTECT * ((of_claimed >= RIGHT) & given).float()
+    nearer, stake = (of_claimed > of_found).float(), (of_claimed - of_found).abs()
+    scored = cases.labelled & cases.real[:, None]
     for _ in tqdm(range(steps), desc="decision", mininterval=5):
         keep, right = decision(cases.features)
-        result = similarity(cases.found + keep[..., None] * (cases.claimed - cases.found))
-        is_right = (result >= RIGHT).float()
-        score_loss = torch.nn.functional.binary_cross_entropy_with_logits(right, is_right, reduction="none")
-        mixture = of_found + keep * (of_claimed - of_found)
-        loss = (weight * (1 - (result + mixture) / 2) + score_loss)[cases.labelled].mean()
+        result = similarity(cases.found + keep.sigmoid()[..., None] * (cases.claimed - cases.found))
+        choice = binary_cross_entropy_with_logits(keep, nearer, reduction="none") * stake
+        score = binary_cross_entropy_with_logits(right, (result >= RIGHT).float(), reduction="none")
+        loss = (weight * (1 - result + CHOICE * choice))[cases.labelled].mean() + score[scored].mean()
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
 

@@ -9,7 +9,7 @@ import torch
 from pose_refine import weights
 from pose_refine.model import Model
 from pose_refine.network import NetworkConfig
-from pose_refine.training.data import load_images, read_training_sets, select, split_by_image
+from pose_refine.training.data import load_images, read_training_sets, select, split_by_image, unseen
 from pose_refine.training.decision import collect, fit, held_out_poses, join_cases
 
 
@@ -38,7 +38,8 @@ def export(data: Path, run: Path, name: str, to: Path, device: str = "cpu") -> N
     model.network.half().float()  # what the file keeps: the decision must see the same answers as its users
     model.network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     everyone = read_training_sets(data)
-    images, people = load_images(select(everyone, split_by_image(everyone)[1]), int(str(settings["side"])))
+    held = unseen(everyone, split_by_image(everyone)[1])
+    images, people = load_images(select(everyone, held), int(str(settings["side"])))
     images, rows = images.to(device), np.arange(len(people.area))
     inputs = held_out_poses(people, rows, np.random.default_rng(0))
     fit(model.decision, join_cases([collect(model.network, images, people, *given) for given in inputs]))

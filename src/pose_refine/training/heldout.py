@@ -16,9 +16,7 @@ THRESHOLDS = np.arange(0.5, 0.951, 0.05)
 
 
 @torch.no_grad()
-def network_poses(
-    network: Network, images: Tensor, people: People, rows: AnyArray, poses: Floats, *, show_pose: bool = True
-) -> Floats:
+def network_poses(network: Network, images: Tensor, people: People, rows: AnyArray, poses: Floats) -> Floats:
     """Refine `poses` (R, K, 2) of the people in `rows`; returns (R, K, 3): x, y in image pixels, peak mass."""
     out = np.full((*poses.shape[:2], 3), np.nan, dtype=np.float32)
     some = np.flatnonzero(~np.isnan(poses[..., 0]).all(1))
@@ -26,8 +24,7 @@ def network_poses(
         centres, heights = crop_boxes(poses[part], (images.shape[1], images.shape[2]))
         matrices = crop_matrices(centres, heights)
         initial = torch.as_tensor(to_crop(poses[part], matrices), device=images.device)
-        maps = pose_maps(initial if show_pose else torch.full_like(initial, torch.nan))
-        points, mass = decode(network(cut(images, people.image[rows[part]], matrices), *maps))
+        points, mass = decode(network(cut(images, people.image[rows[part]], matrices), *pose_maps(initial)))
         out[part, :, :2] = to_image(points.cpu().numpy(), matrices)
         out[part, :, 2] = mass.cpu().numpy()
     return out
@@ -51,13 +48,13 @@ def oks_recall(poses: Floats, truth: Floats, area: Floats, joints: AnyArray) -> 
 def watch(network: Network, images: Tensor, people: People, rows: AnyArray) -> dict[str, dict[str, float]]:
     """Recall before and after, and harm, for every estimator that gave poses for `rows`."""
     report = {}
-    truth, area = people.keypoints[rows], people.area[rows]
     for e, name in enumerate(people.estimators):
-        poses = people.predicted[rows, e, :, :2]
-        joints = np.asarray(np.isfinite(poses[..., 0]).any(0))
-        if not joints.any():
+        given = rows[np.isfinite(people.predicted[rows, e, :, 0]).any(1)]
+        if not len(given):
             continue
-        after = network_poses(network, images, people, rows, poses)
+        poses, truth, area = people.predicted[given, e, :, :2], people.keypoints[given], people.area[given]
+        joints = np.asarray(np.isfinite(poses[..., 0]).any(0))
+        after = network_poses(network, images, people, given, poses)
         right = (similarity(poses, truth, area) >= 0.85) & joints
         report[name] = {
             "before": oks_recall(poses, truth, area, joints),

@@ -17,7 +17,7 @@ from pose_refine.encoding import STRIDE, decode, pose_maps, target_maps
 from pose_refine.network import Network, NetworkConfig
 from pose_refine.skeletons import SIGMAS
 from pose_refine.training.batches import Batch, make_batch
-from pose_refine.training.data import load_images, nearest_others, read_training_sets, split_by_image
+from pose_refine.training.data import load_images, nearest_others, read_training_sets, split_by_image, unseen
 from pose_refine.training.heldout import watch
 from pose_refine.training.movenet import load_trunk
 
@@ -55,16 +55,16 @@ class Settings:
     init: Path
     out: Path
     trunk: str = "thunder"
-    steps: int = 5000
+    steps: int = 4400
     batch: int = 32
     seed: int = 0
     device: str = "cpu"
     bf16: bool = True
     side: int = 512
-    watch_every: int = 500
+    watch_every: int = 400
     watch_people: int = 250
-    rate_fresh: float = 1.5e-3
-    rate_trunk: float = 3e-4
+    rate_fresh: float = 5e-4
+    rate_trunk: float = 1e-4
 
 
 def losses(logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -73,11 +73,12 @@ def losses(logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     labelled = ((batch.truth >= 0) & (batch.truth <= size - 1)).all(-1)  # NaN is neither
     log_p = logits.float().flatten(2).log_softmax(-1)
     target = target_maps(batch.truth, TARGET_SIGMA).flatten(2)
-    entropy = -(target * log_p).sum(-1)[labelled].mean()
+    count = labelled.sum().clamp_min(1)
+    entropy = -((target * log_p).sum(-1) * labelled).sum() / count
     points, _ = decode(logits)
     scale = 2 * (2 * torch.as_tensor(SIGMAS, device=logits.device)).square() * batch.area[:, None]
     error = (points - torch.nan_to_num(batch.truth)).square().sum(-1) / scale
-    return entropy, (1 - torch.exp(-error))[labelled].mean()
+    return entropy, ((1 - torch.exp(-error)) * labelled).sum() / count
 
 
 def learning_rate(step: int, steps: int) -> float:
@@ -141,6 +142,7 @@ def train(settings: Settings) -> Network:
     images, people = load_images(read_training_sets(settings.data), settings.side)
     images = images.to(settings.device)
     rows_train, rows_held = split_by_image(people)
+    rows_held = unseen(people, rows_held)
     others = nearest_others(people)
     chance = people.weight[rows_train].astype(np.float64) / people.weight[rows_train].sum(dtype=np.float64)
     watched = np.random.default_rng(0).permutation(rows_held)[: settings.watch_people]
@@ -176,6 +178,8 @@ def train(settings: Settings) -> Network:
         if (step + 1) % settings.watch_every and step + 1 < settings.steps:
             continue
         entropy, oks = np.mean(recent, axis=0)
+        if not np.isfinite(entropy + oks):
+            raise FloatingPointError(f"the loss is no number after step {step}; {checkpoint} is from before")
         recent = []
         save(checkpoint, {"network": network.state_dict(), "average": average.state_dict(),
                           "optimizer": optimizer.state_dict(), "step": step + 1})  # fmt: skip
