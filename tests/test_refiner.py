@@ -61,8 +61,7 @@ def test_odd_poses(refiner, photo, name):
     given = ~np.isnan(poses[..., 0]) & ~(poses == 0).all(-1)
     refined = np.broadcast_to(given.any(-1, keepdims=True), given.shape)
     assert np.isfinite(out[refined][:, :2]).all()
-    if "very far" not in name and name != "far outside":  # nobody is near the image: handed back as they came
-        assert ((out[refined][:, 2] >= 0) & (out[refined][:, 2] <= 1)).all()
+    assert ((out[refined][:, 2] >= 0) & (out[refined][:, 2] <= 1)).all()
     if poses.shape[-1] == 3:
         assert np.array_equal(out[~refined], poses[~refined].astype(np.float32), equal_nan=True)
 
@@ -195,6 +194,41 @@ def test_middles_move_with_their_parts(refiner, photo, pose):
     hips = [names.index("left_hip"), names.index("right_hip")]
     shift = (result.poses.keypoints - result.initial.keypoints)[0]
     assert np.allclose(shift[names.index("pelvis")], shift[hips].mean(0), atol=1e-3)
+
+
+def test_a_joint_far_outside_does_not_fling_the_middle(refiner, photo, pose):
+    names = SKELETONS["mpii16"].joints
+    mpii = refiner.refine(photo, pose, to="mpii16")
+    mpii[0, names.index("left_hip"), 0] = 1e5
+    out = refiner.refine(photo, mpii)
+    assert np.abs(out[0, :, :2]).max() < 2000
+    assert np.linalg.norm(out[0, names.index("pelvis"), :2] - mpii[0, names.index("pelvis"), :2]) < 100
+
+
+def test_feet_far_outside_stay(refiner, photo, pose):
+    body = np.zeros((1, 25, 3), np.float32)
+    body[0, [0, 16, 15, 5, 2, 6, 3]] = pose[0, [0, 1, 2, 5, 6, 7, 8]]
+    body[0, 20] = (1e5, 1e5, 0.5)
+    assert refiner.refine(photo, body, skeleton="body25")[0, 20].tolist() == [1e5, 1e5, 0.5]
+
+
+def test_devices_that_are_not_there():
+    for device in ("nonsense", "cuda:99"):
+        with pytest.raises(ValueError, match=f"cannot use '{device}'"):
+            Refiner.from_pretrained(device=device)
+
+
+def test_loading_leaves_the_random_numbers_alone():
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    Refiner.from_pretrained(device="cpu")
+    assert torch.rand(1) == expected
+
+
+def test_scores_tell_joints_apart(refiner, photo, pose):
+    scores = refiner.refine(photo, pose)[0, :, 2]
+    assert scores.max() - scores.min() > 0.3
 
 
 def test_device_and_dtype():

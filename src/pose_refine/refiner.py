@@ -207,7 +207,7 @@ def within_reach(values: Floats, shape: Sequence[int]) -> Floats:
 
 def compare(initial: Poses, refined: Poses) -> Refinement:
     """What changed between two sets of poses of the same people."""
-    shift = np.linalg.norm(refined.keypoints - initial.keypoints, axis=-1)
+    shift = np.hypot(*np.moveaxis(refined.keypoints - initial.keypoints, -1, 0))  # does not overflow
     y, present = refined.keypoints[..., 1], refined.present
     height = np.where(present, y, -np.inf).max(1) - np.where(present, y, np.inf).min(1)
     moved = np.nan_to_num(shift) > MOVED * np.maximum(height, 1)[:, None]

@@ -24,6 +24,7 @@ from pose_refine.training.data import (
     select,
     split_by_image,
     take,
+    unseen,
 )
 
 
@@ -166,14 +167,20 @@ def test_read_training_sets_reads_what_is_there(data, tmp_path):
         read_training_sets(tmp_path / "coco")
 
 
-@pytest.mark.parametrize("share", [0.06, 0.25, 0.5])
-def test_no_image_is_on_both_sides(share):
+@pytest.mark.parametrize("every", [17, 4, 2])
+def test_no_image_is_on_both_sides(every):
     images = np.random.default_rng(0).integers(0, 300, 1000).tolist()
     people = people_of([(0, 0)] * 1000, images)
-    train, held = split_by_image(people, share)
+    train, held = split_by_image(people, every)
     assert not set(people.image[train]) & set(people.image[held])
     assert sorted([*train, *held]) == list(range(1000))
-    assert len(held) / 1000 == pytest.approx(share, abs=0.03)
+    assert len(held) / 1000 == pytest.approx(1 / every, abs=0.03)
+
+
+def test_people_whose_clip_was_trained_on_are_not_unseen():
+    people = people_of([(0, 0)] * 3, [0, 1, 2])
+    files = [Path("coco/train/a.png"), Path("jhmdb/train/clip/b.png"), Path("lsp_extended/train/c.png")]
+    assert unseen(replace(people, files=files), np.array([1, 2])).tolist() == [2]
 
 
 def test_nearest_others_are_ranked_and_in_the_same_image():

@@ -30,7 +30,8 @@ def made_up_cases(people=300, seed=0, miss=1.5):
     found = torch.where((kind == LUCK)[:, None, None], luck, far * (kind == TRUST_CLAIM)[:, None, None])
     claimed = torch.where((kind == LUCK)[:, None, None], luck, far * (kind == TRUST_FOUND)[:, None, None])
     labelled = torch.rand(people, 19, generator=generator) < 0.8
-    return Cases(features, found, claimed, labelled), lucky | (kind != LUCK)[:, None], kind
+    real = torch.ones(people, dtype=torch.bool)
+    return Cases(features, found, claimed, labelled, real), lucky | (kind != LUCK)[:, None], kind
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +46,8 @@ def fitted():
 def decide(decision, seed=1):
     """On people that it was not fitted to."""
     cases, right, kind = made_up_cases(seed=seed)
-    keep, logit = decision(cases.features)
-    return keep, torch.sigmoid(logit), right.float(), kind
+    keep, score = (torch.sigmoid(logit) for logit in decision(cases.features))
+    return keep, score, right.float(), kind
 
 
 def test_it_learns_whom_to_believe(fitted):
@@ -82,7 +83,7 @@ def test_what_is_not_labelled_teaches_nothing():
     for found in (cases.found, wrong):
         torch.manual_seed(0)
         decision = Decision(19)
-        fit(decision, Cases(cases.features, found, cases.claimed, labelled), steps=5)
+        fit(decision, Cases(cases.features, found, cases.claimed, labelled, cases.real), steps=5)
         weights.append(decision.hidden.weight.detach().clone())
     assert torch.equal(*weights)
 
@@ -95,8 +96,20 @@ def test_good_joints_weigh_more():
     features = torch.ones(400, 19, EVIDENCE)
     torch.manual_seed(0)
     decision = Decision(19)
-    fit(decision, Cases(features, found, claimed, torch.ones(400, 19, dtype=torch.bool)), steps=150)
-    assert decision(features[:1])[0].min() > 0.9
+    labelled, real = torch.ones(400, 19, dtype=torch.bool), torch.ones(400, dtype=torch.bool)
+    fit(decision, Cases(features, found, claimed, labelled, real), steps=150)
+    assert decision(features[:1])[0].sigmoid().min() > 0.6
+
+
+def test_scores_are_fitted_on_real_poses_alone():
+    """Poses made from the truth are right here, real ones are wrong, and nothing tells them apart."""
+    half = torch.arange(400) % 2 == 0
+    error = torch.full((400, 19, 2), 1.5) * half[:, None, None]
+    torch.manual_seed(0)
+    decision = Decision(19)
+    cases = Cases(torch.ones(400, 19, EVIDENCE), error, error, torch.ones(400, 19, dtype=torch.bool), half)
+    fit(decision, cases, steps=150)
+    assert decision(cases.features[:1])[1].sigmoid().max() < 0.1
 
 
 def test_similarity_is_that_of_oks():
@@ -110,6 +123,7 @@ def test_join_cases():
     assert both.features.shape == (90, 19, EVIDENCE)
     assert torch.equal(both.labelled[30:], second.labelled)
     assert torch.equal(both.claimed[:30], first.claimed)
+    assert both.real.shape == (90,)
 
 
 @pytest.fixture(scope="module")
@@ -120,17 +134,19 @@ def loaded(data):
 def test_held_out_poses_hold_every_estimators_own_and_the_truth(loaded):
     people, rows = loaded[1], np.arange(7)
     sets = held_out_poses(people, rows, np.random.default_rng(0))
-    assert all(len(r) == len(p) and p.shape[1:] == (19, 2) for r, p in sets)
-    assert not any(np.isnan(p).all((1, 2)).any() for _, p in sets)
+    assert all(len(r) == len(p) and p.shape[1:] == (19, 2) for r, p, _ in sets)
+    assert not any(np.isnan(p).all((1, 2)).any() for _, p, _ in sets)
+    assert [real for _, _, real in sets] == sorted((real for _, _, real in sets), reverse=True)
+    assert not sets[-1][2]
     np.testing.assert_array_equal(sets[0][1], people.predicted[:, 0, :, :2])
     assert sets[1][0].tolist() == [0, 2, 3, 4]  # those whom beta saw
-    assert any(p.shape == (7, 19, 2) and np.array_equal(p, people.keypoints, equal_nan=True) for _, p in sets)
+    assert any(p.shape == (7, 19, 2) and np.array_equal(p, people.keypoints, equal_nan=True) for _, p, _ in sets)
 
 
 def collected(loaded, poses, rows):
     torch.manual_seed(0)
     network = Network(NetworkConfig("lightning", width=8)).eval()
-    return collect(network, *loaded, rows, poses)
+    return collect(network, *loaded, rows, poses, True)
 
 
 def test_collect_measures_errors_in_oks_units(loaded):
