@@ -14,10 +14,9 @@ import numpy as np
 from pose_refine import __version__, formats, viz
 from pose_refine._types import AnyArray, Bytes, Floats
 from pose_refine.files import check_free, encode_picture, encode_poses, read_poses, write_whole
-from pose_refine.formats.arrays import columns
 from pose_refine.images import read_image
 from pose_refine.poses import Poses, Refinement
-from pose_refine.refiner import Refiner
+from pose_refine.refiner import Refiner, hand_back
 from pose_refine.skeletons import SKELETONS, get_skeleton
 
 log = logging.getLogger("pose_refine")
@@ -65,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
     result = refiner.analyze(
         arguments.image, given, skeleton=arguments.skeleton, to=arguments.to, recover=arguments.recover
     )
-    out = columns(result.poses) if arguments.to else formats.write(result.poses, given)
+    out = hand_back(result.poses, given, arguments.to)
     write_whole(arguments.output, as_npy(out) if arguments.output.suffix == ".npy" else encode_poses(out))
     if arguments.viz:
         bgr, _ = read_image(arguments.image, "bgr")

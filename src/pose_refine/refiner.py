@@ -134,10 +134,7 @@ class Refiner:
         refined = self.analyze(
             image, given, skeleton=skeleton, to=to, color=color, recover=recover, batch_size=batch_size
         ).poses
-        if to is None or isinstance(given, Poses):
-            return formats.write(refined, given)
-        array = columns(refined)
-        return array[0] if isinstance(given, np.ndarray) and given.ndim == 2 else array
+        return hand_back(refined, given, to)
 
     def analyze(
         self,
@@ -190,6 +187,14 @@ class Refiner:
             out[part, :, :2] = to_image(found.cpu().numpy(), matrices[part])
             out[part, :, 2] = score.cpu().numpy()
         return out
+
+
+def hand_back(refined: Poses, given: Any, to: str | None) -> Any:
+    """`refined` as the kind of object that was given; as an array where it was converted."""
+    if to is None or isinstance(given, Poses):
+        return formats.write(refined, given)
+    array = columns(refined)
+    return array[0] if isinstance(given, np.ndarray) and given.ndim == 2 else array
 
 
 def within_reach(values: Floats, shape: Sequence[int]) -> Floats:
