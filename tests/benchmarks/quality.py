@@ -158,8 +158,10 @@ def measure(refiner: Refiner, movenet: MoveNet, people: People, rows: np.ndarray
     after = run_all(people, poses, rows, refiner.refine)
     row = {"people": len(rows), "before": recall(predicted, people, joints, rows)}
     row["after"] = recall(after, people, joints, rows)
-    row["no_pose"] = recall(run_all(people, poses, rows, without_pose(refiner)), people, joints, rows)
-    row["again"] = recall(run_all(people, poses, rows, run_again(movenet)), people, joints, rows)
+    for name, step in (("no_pose", without_pose(refiner)), ("again", run_again(movenet))):
+        other = run_all(people, poses, rows, step)
+        row[name] = recall(other, people, joints, rows)
+        row[f"{name}_harm"] = changes(predicted, other, people, joints, rows)["harm"]
     row |= changes(predicted, after, people, joints, rows)
     labelled = (~np.isnan(people.keypoints[rows, :JOINTS, 0])) & joints
     right = near(after, people, rows)[labelled] >= 0.85
@@ -168,8 +170,9 @@ def measure(refiner: Refiner, movenet: MoveNet, people: People, rows: np.ndarray
 
 
 COLUMNS = {
-    "people": "n", "before": "before", "after": "after", "no_pose": "no pose shown", "again": "Thunder run again",
-    "harm": "harm", "loosen": "loosen", "help": "help", "ece": "ECE", "recovered": "recovered",
+    "people": "n", "before": "before", "after": "after", "harm": "harm", "loosen": "loosen", "help": "help",
+    "ece": "ECE", "recovered": "recovered", "no_pose": "no pose shown", "no_pose_harm": "its harm",
+    "again": "Thunder run again", "again_harm": "its harm",
 }  # fmt: skip
 
 
