@@ -100,14 +100,14 @@ def upsample(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
-class HeatmapBranch(nn.Module):
-    """MoveNet's heat-map head."""
+class Head(nn.Module):
+    """One of MoveNet's heads on the stride-4 map; the network has its heat-map head."""
 
-    def __init__(self) -> None:
+    def __init__(self, outputs: int) -> None:
         super().__init__()
         self.depthwise = conv(PYRAMID[3], PYRAMID[3], 3, groups=PYRAMID[3], bias=False)
         self.pointwise = conv(PYRAMID[3], 96)
-        self.out = conv(96, MOVENET_JOINTS)
+        self.out = conv(96, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.out(F.relu(self.pointwise(self.depthwise(x))))
@@ -166,7 +166,7 @@ class Network(nn.Module):
         self.last = conv(widths[-1], LAST_WIDTH)
         x16, x8, x4 = (widths[i + 1] for i in (STRIDE16_BLOCK, STRIDE8_BLOCK, STRIDE4_BLOCK))
         self.pyramid = Pyramid((LAST_WIDTH, x16, x8, x4))
-        self.heatmap = HeatmapBranch()
+        self.heatmap = Head(MOVENET_JOINTS)
         self.pose_input = PoseInput(config.joints, config.width, x8)
         self.pose_branch = PoseBranch(x8, config.joints, config.width)
         # How much a claimed joint counts by itself, in logits: the prior of a Bayesian product, learnt a joint.

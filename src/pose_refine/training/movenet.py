@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from pose_refine.network import MOVENET_JOINTS, PYRAMID, Network, NetworkConfig, conv
+from pose_refine.network import MOVENET_JOINTS, Head, Network, NetworkConfig
 
 _TRUNK = ("stem.", "blocks.", "last.")
 _COPIED = (*_TRUNK, "pyramid.", "heatmap.")
@@ -37,20 +36,6 @@ def load_trunk(network: Network, path: Path) -> None:
     with torch.no_grad():
         for name in expected:
             wanted[name].copy_(tensors[name])
-
-
-class Head(nn.Module):
-    """One of MoveNet's four heads on the stride-4 map."""
-
-    def __init__(self, outputs: int) -> None:
-        super().__init__()
-        self.depthwise = conv(PYRAMID[3], PYRAMID[3], 3, groups=PYRAMID[3], bias=False)
-        self.pointwise = conv(PYRAMID[3], 96)
-        self.out = conv(96, outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.out(F.relu(self.pointwise(self.depthwise(x))))
-        return y
 
 
 class MoveNet(nn.Module):
