@@ -12,9 +12,11 @@ from pose_refine.crops import (
     CROP_WIDTH,
     GREY,
     MARGIN,
+    OTHERS,
     crop_boxes,
     crop_matrices,
     cut_crops,
+    nearest_others,
     to_crop,
     to_image,
 )
@@ -106,6 +108,24 @@ def test_boxes(joints, shape, centre, height):
     assert centres.dtype == heights.dtype == np.float32
     np.testing.assert_allclose(centres, [centre])
     np.testing.assert_allclose(heights, [height], rtol=1e-6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9))
+def test_nearest_others_equal_a_naive_twin(seed, count):
+    rng = np.random.default_rng(seed)
+    poses = (rng.uniform(0, 50, (count, 4, 2)) + rng.uniform(0, 500, (count, 1, 2))).astype(np.float32)
+    poses[rng.random((count, 4)) < 0.3] = np.nan
+    poses[:, 0] = 7
+    rows = rng.permutation(count)[: rng.integers(1, count + 1)]
+    near = nearest_others(poses, rows)
+    assert near.shape == (len(rows), OTHERS, 4, 2)
+    centres = np.nanmean(poses, 1)
+    for row, found in zip(rows, near, strict=True):
+        others = np.delete(np.arange(count), row)
+        ranked = others[np.linalg.norm(centres[others] - centres[row], axis=1).argsort()][:OTHERS]
+        expected = {poses[i].tobytes() for i in ranked}
+        assert {pose.tobytes() for pose in found if not np.isnan(pose).all()} == expected
 
 
 def test_points_far_outside_come_back():

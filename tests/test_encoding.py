@@ -56,7 +56,8 @@ def test_gaussian_maps_equal_a_naive_twin(point, stride, sigma):
 def test_missing_joints_are_empty_maps():
     keypoints = torch.full((2, 3, 2), torch.nan)
     keypoints[1, 2] = torch.tensor([40.0, 50.0])
-    for maps in pose_maps(keypoints):
+    for maps in pose_maps(keypoints, torch.full((2, 1, 3, 2), torch.nan)):
+        assert maps.shape[:2] == (2, 6)
         assert maps[1, 2].max() > 0.5
         maps[1, 2] = 0
         assert (maps == 0).all()
@@ -64,9 +65,23 @@ def test_missing_joints_are_empty_maps():
 
 def test_pose_maps_are_at_strides_8_and_4():
     keypoints = torch.tensor([[[40.0, 50.0]]])
-    stride8, stride4 = pose_maps(keypoints)
-    torch.testing.assert_close(stride8, gaussian_maps(keypoints, 8, POSE_SIGMAS[8]))
-    torch.testing.assert_close(stride4, gaussian_maps(keypoints, 4, POSE_SIGMAS[4]))
+    stride8, stride4 = pose_maps(keypoints, keypoints[:, None, :, :].expand(1, 0, 1, 2))
+    torch.testing.assert_close(stride8[:, :1], gaussian_maps(keypoints, 8, POSE_SIGMAS[8]))
+    torch.testing.assert_close(stride4[:, :1], gaussian_maps(keypoints, 4, POSE_SIGMAS[4]))
+    assert (stride4[:, 1:] == 0).all()
+
+
+def test_the_others_share_a_map_a_joint():
+    """It is the highest of theirs, cell by cell, whoever comes first; one's own map does not change."""
+    keypoints = torch.tensor([[[40.0, 50.0], [90.0, 80.0]]])
+    others = torch.tensor([[[[60.0, 60.0], [torch.nan, torch.nan]], [[66.0, 60.0], [20.0, 200.0]]]])
+    for maps, again, stride in zip(
+        pose_maps(keypoints, others), pose_maps(keypoints, others.flip(1)), (8, 4), strict=True
+    ):
+        torch.testing.assert_close(maps, again)
+        torch.testing.assert_close(maps[:, :2], gaussian_maps(keypoints, stride, POSE_SIGMAS[stride]))
+        theirs = gaussian_maps(others[0], stride, POSE_SIGMAS[stride]).amax(0)
+        torch.testing.assert_close(maps[0, 2:], theirs)
 
 
 def test_cell_positions_are_the_means_of_their_pixels():

@@ -21,7 +21,7 @@ def network_of(trunk="lightning", **shape):
 def random_input(batch=1, height=64, width=96, joints=19):
     generator = torch.Generator().manual_seed(1)
     image = torch.rand(batch, 3, height, width, generator=generator) * 2 - 1
-    poses = [torch.rand(batch, joints, height // s, width // s, generator=generator) for s in (8, 4)]
+    poses = [torch.rand(batch, 2 * joints, height // s, width // s, generator=generator) for s in (8, 4)]
     return image, *poses
 
 
@@ -39,7 +39,7 @@ def test_equals_the_published_movenet(trunk):
     with np.load(TRUNKS / f"check_{trunk}.npz") as check:
         image = torch.tensor(check["image"]).permute(2, 0, 1)[None].float() * 2 / 255 - 1
         stride4, stride8 = network.features(image)
-        logits = network.heads(stride4, stride8, torch.zeros(1, 19, 32, 24), torch.zeros(1, 19, 64, 48))
+        logits = network.heads(stride4, stride8, torch.zeros(1, 38, 32, 24), torch.zeros(1, 38, 64, 48))
         np.testing.assert_allclose(stride4[0], check["stride4"], atol=1e-3)
         np.testing.assert_allclose(stride8[0], check["stride8"], atol=1e-3)
         np.testing.assert_allclose(movenet_logits(network, image)[0], check["heatmap_logits"], atol=1e-3)
@@ -62,7 +62,7 @@ def test_at_first_a_pose_acts_through_the_prior_alone():
     network.prior.copy_(torch.linspace(-1, 4, 19).view(19, 1, 1))
     image, pose8, pose4 = random_input(batch=2)
     empty = network(image, torch.zeros_like(pose8), torch.zeros_like(pose4))
-    torch.testing.assert_close(network(image, pose8, pose4), empty + network.prior * pose4, atol=1e-5, rtol=0)
+    torch.testing.assert_close(network(image, pose8, pose4), empty + network.prior * pose4[:, :19], atol=1e-5, rtol=0)
 
 
 @torch.inference_mode()

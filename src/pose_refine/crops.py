@@ -11,6 +11,7 @@ from pose_refine._types import AnyArray, Bytes, Floats
 
 CROP_HEIGHT, CROP_WIDTH = 256, 192
 MARGIN = 1.35  # the crop's height over that of the box of the joints: the network must see what the pose missed
+OTHERS = 3  # people nearby whose poses the network sees beside one's own
 GREY = 128  # what lies outside the image; 0 after the network's normalisation
 MAX_REDUCTION = 2.0  # beyond it the image is shrunk by averaging first, else bilinear sampling skips pixels
 
@@ -61,11 +62,32 @@ def to_image(points: Floats, matrices: Floats) -> Floats:
 
 
 def to_crop(points: Floats, matrices: Floats) -> Floats:
-    """Image pixels (N, K, 2) to crop pixels (N, K, 2): the inverse of `to_image`."""
+    """Image pixels (N, ..., 2) to crop pixels (N, ..., 2): the inverse of `to_image`."""
     inverse = np.linalg.inv(matrices[:, :, :2].astype(np.float64))
-    moved = points.astype(np.float64) - matrices[:, None, :, 2]  # float64: coordinates may lie far outside
-    placed: Floats = np.einsum("nij,nkj->nki", inverse, moved).astype(np.float32)
+    offset = matrices[:, :, 2].reshape(len(matrices), *[1] * (points.ndim - 2), 2)
+    moved = points.astype(np.float64) - offset  # float64: coordinates may lie far outside
+    placed: Floats = np.einsum("nij,n...j->n...i", inverse, moved).astype(np.float32)
     return placed
+
+
+def nearest_others(keypoints: Floats, rows: AnyArray) -> Floats:
+    """The poses of the OTHERS people nearest to each of `rows`, by the middles of their joints.
+
+    Args:
+        keypoints: (N, K, 2) image pixels, NaN where missing: everybody in the image.
+        rows: (R,) whose neighbours to find.
+
+    Returns:
+        (R, OTHERS, K, 2); NaN where there are no more people.
+    """
+    centres = np.nan_to_num(keypoints).sum(1) / np.maximum((~np.isnan(keypoints)).sum(1), 1)
+    distance = np.linalg.norm(centres[rows, None] - centres, axis=-1)
+    distance[np.arange(len(rows)), rows] = np.inf
+    order = np.argpartition(distance, min(OTHERS, len(keypoints)) - 1, axis=1)[:, :OTHERS]
+    near: Floats = keypoints[order]
+    near[np.take_along_axis(distance, order, 1) == np.inf] = np.nan
+    missing = np.full((len(rows), OTHERS - order.shape[1], *near.shape[2:]), np.nan, np.float32)
+    return np.concatenate([near, missing], 1)
 
 
 def cut_crops(image: Bytes, matrices: Floats, width: int = CROP_WIDTH) -> Bytes:

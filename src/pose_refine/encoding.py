@@ -39,10 +39,27 @@ def gaussian_maps(keypoints: Tensor, stride: int, sigma: float) -> Tensor:
     return lines[1][..., :, None] * lines[0][..., None, :]
 
 
-def pose_maps(keypoints: Tensor) -> tuple[Tensor, Tensor]:
-    """The network's two pose inputs, at strides 8 and 4, from (B, K, 2) crop pixels."""
-    stride8, stride4 = (gaussian_maps(keypoints, s, POSE_SIGMAS[s]) for s in (8, 4))
+def pose_maps(keypoints: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """The network's two pose inputs, at strides 8 and 4: one map a joint, then one for that joint of everybody else.
+
+    Args:
+        keypoints: (B, K, 2) crop pixels, NaN where missing.
+        others: (B, M, K, 2) crop pixels, the poses of the people nearby, NaN where missing.
+
+    Returns:
+        (B, 2 K, CROP_HEIGHT / stride, CROP_WIDTH / stride) each.
+    """
+    people = torch.cat([keypoints[:, None], others], 1)
+    stride8, stride4 = (one_and_others(people, stride) for stride in (8, 4))
     return stride8, stride4
+
+
+def one_and_others(people: Tensor, stride: int) -> Tensor:
+    """(B, 1 + M, K, 2) to maps of the first person, and of whichever other is nearest to a cell; (B, 2 K, h, w)."""
+    maps = gaussian_maps(people.flatten(0, 1), stride, POSE_SIGMAS[stride])
+    maps = maps.view(*people.shape[:2], *maps.shape[1:])
+    nobody = torch.zeros_like(maps[:, :1])
+    return torch.cat([maps[:, 0], torch.cat([nobody, maps[:, 1:]], 1).amax(1)], 1)
 
 
 def target_maps(keypoints: Tensor, sigma: float) -> Tensor:

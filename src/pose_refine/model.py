@@ -11,7 +11,7 @@ from pose_refine.encoding import CELL_CENTRE, STRIDE, decode, pose_maps, window_
 from pose_refine.network import Network, NetworkConfig
 from pose_refine.skeletons import SIGMAS
 
-EVIDENCE = 8  # numbers a joint that the decision sees
+EVIDENCE = 10  # numbers a joint that the decision sees
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,9 @@ class Evidence:
     features: Tensor
 
 
-def gather_evidence(logits: Tensor, initial: Tensor) -> Evidence:
-    """Compare heat maps (B, K, h, w) with the initial pose (B, K, 2), crop pixels, NaN where missing.
+def gather_evidence(logits: Tensor, initial: Tensor, others: Tensor) -> Evidence:
+    """Compare heat maps (B, K, h, w) with the initial pose (B, K, 2), and with those of the people nearby
+    (B, M, K, 2); crop pixels, NaN where missing.
 
     How far a whole pose lies from what was found tells how good its estimator is: that is how the decision knows
     whom to believe without knowing the estimator.
@@ -41,9 +42,7 @@ def gather_evidence(logits: Tensor, initial: Tensor) -> Evidence:
     probability = logits.float().flatten(2).softmax(-1).view(logits.shape)
     cell = ((claimed.clamp(-1e4, 1e4) - CELL_CENTRE) / STRIDE).round().long()
     support = window_mass(probability, cell[..., 0], cell[..., 1])[0].sum(-1)
-    sigmas = torch.as_tensor(SIGMAS, device=logits.device)
-    # OKS units: 2 sigma sqrt(area), for a person whose area is a quarter of its box height squared.
-    distance = torch.linalg.vector_norm(found - claimed, dim=-1) / (sigmas * (CROP_HEIGHT / MARGIN))
+    distance = oks_distance(found, claimed)
     given = (~missing).float()
     count = given.sum(1, keepdim=True).clamp_min(1)
     near = torch.exp(-distance.square() / 2)
@@ -57,8 +56,24 @@ def gather_evidence(logits: Tensor, initial: Tensor) -> Evidence:
         entropy / 5,
         ((near * given).sum(1, keepdim=True) / count).expand_as(given),
         peak.mean(1, keepdim=True).expand_as(given),
+        taken(found, others),
+        taken(claimed, others) * given,
     ]
     return Evidence(found, claimed, torch.stack(features, -1))
+
+
+def oks_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Distance of joints (..., K, 2) in OKS units, 2 sigma sqrt(area), for a person whose area is a quarter of its box
+    height squared."""
+    sigmas = torch.as_tensor(SIGMAS, device=a.device)
+    distance: Tensor = torch.linalg.vector_norm(a - b, dim=-1) / (sigmas * (CROP_HEIGHT / MARGIN))
+    return distance
+
+
+def taken(points: Tensor, others: Tensor) -> Tensor:
+    """Similarity of joints (B, K, 2) to the nearest such joint of the others (B, M, K, 2), in [0, 1]: is it theirs?"""
+    similarity = torch.exp(-oks_distance(points[:, None], others).square() / 2).nan_to_num(0)
+    return torch.cat([torch.zeros_like(points[:, None, :, 0]), similarity], 1).amax(1)
 
 
 class Decision(nn.Module):
@@ -88,12 +103,15 @@ class Model(nn.Module):
         self.network = Network(config)
         self.decision = Decision(config.joints)
 
-    def forward(self, crops: Tensor, initial: Tensor, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, crops: Tensor, initial: Tensor, others: Tensor, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor]:
         """Refine one pose a crop.
 
         Args:
             crops: (B, CROP_HEIGHT, CROP_WIDTH, 3) uint8 RGB.
             initial: (B, K, 2) crop pixels, NaN where missing.
+            others: (B, M, K, 2) crop pixels, the initial poses of M people nearby, NaN where missing; M may be 0.
             dtype: Of the network, by autocast; what comes after it stays float32.
 
         Returns:
@@ -101,8 +119,8 @@ class Model(nn.Module):
         """
         image = crops.permute(0, 3, 1, 2).to(memory_format=torch.channels_last).float() * (2 / 255) - 1
         with torch.autocast(crops.device.type, dtype, enabled=dtype != torch.float32):
-            logits = self.network(image, *pose_maps(initial))
-        evidence = gather_evidence(logits, initial)
+            logits = self.network(image, *pose_maps(initial, others))
+        evidence = gather_evidence(logits, initial, others)
         keep, right = self.decision(evidence.features)
         blend = evidence.found + torch.sigmoid(keep)[..., None] * (evidence.claimed - evidence.found)
         return blend, torch.sigmoid(right)

@@ -115,11 +115,12 @@ class Head(nn.Module):
 
 
 class PoseInput(nn.Module):
-    """The initial pose enters the trunk at stride 8. Zero at first: training starts as plain MoveNet."""
+    """The initial pose, and those of the people nearby, enter the trunk at stride 8. Zero at first: training starts
+    as plain MoveNet."""
 
     def __init__(self, joints: int, width: int, outputs: int) -> None:
         super().__init__()
-        self.read = conv(joints, width, 3)
+        self.read = conv(2 * joints, width, 3)
         self.write = conv(width, outputs)
         nn.init.zeros_(self.write.weight)
         nn.init.zeros_(self.write.bias)  # type: ignore[arg-type]
@@ -135,7 +136,7 @@ class PoseBranch(nn.Module):
     def __init__(self, x8_width: int, joints: int, width: int) -> None:
         super().__init__()
         self.merge8 = conv(x8_width + PYRAMID[0], width)
-        self.merge4 = conv(width + PYRAMID[3] + joints, width, 3)
+        self.merge4 = conv(width + PYRAMID[3] + 2 * joints, width, 3)
         self.mix = conv(width, width, 3)
         self.out = conv(width, joints)
         nn.init.zeros_(self.out.weight)
@@ -197,7 +198,7 @@ class Network(nn.Module):
         x8 = x8 + self.pose_input(pose8)
         fine, coarse = self.deeper(x4, x8)
         image_only = F.pad(self.heatmap(fine), (0, 0, 0, 0, 0, self.config.joints - MOVENET_JOINTS))
-        y: Tensor = image_only + self.pose_branch(x8, coarse, fine, pose4) + self.prior * pose4
+        y: Tensor = image_only + self.pose_branch(x8, coarse, fine, pose4) + self.prior * pose4[:, : self.config.joints]
         return y
 
     def forward(self, image: Tensor, pose8: Tensor, pose4: Tensor) -> Tensor:
@@ -205,8 +206,8 @@ class Network(nn.Module):
 
         Args:
             image: (B, 3, H, W) RGB in [-1, 1]; H and W are multiples of 32.
-            pose8: (B, J, H / 8, W / 8) pose maps.
-            pose4: (B, J, H / 4, W / 4) pose maps.
+            pose8: (B, 2 J, H / 8, W / 8) pose maps: this person's, then those of the people nearby.
+            pose4: (B, 2 J, H / 4, W / 4) pose maps.
 
         Returns:
             (B, J, H / 4, W / 4) logits.

@@ -86,7 +86,8 @@ def test_a_batch(loaded):
     assert batch.image.is_contiguous(memory_format=torch.channels_last)
     assert batch.image.abs().max() <= 1
     assert batch.initial.shape == batch.truth.shape == (3, 19, 2)
-    assert {t.dtype for t in (batch.image, batch.initial, batch.truth, batch.area)} == {torch.float32}
+    assert batch.others.shape == (3, 3, 19, 2)
+    assert {t.dtype for t in (batch.image, batch.initial, batch.others, batch.truth, batch.area)} == {torch.float32}
     labelled = ~np.isnan(people.keypoints[[0, 4, 6]][..., 0])
     assert (~torch.isnan(batch.truth[..., 0])).sum(1).tolist() == labelled.sum(1).tolist()
 
@@ -122,7 +123,9 @@ def brightest(image):
 def test_truth_lies_on_what_the_crop_shows_however_turned_and_mirrored(loaded, monkeypatch):
     """A bright disc at the left wrist appears at that wrist, or, in a mirror, at the one then called right."""
     monkeypatch.setattr(batches, "hide_patch", lambda image, generator: image)
-    monkeypatch.setattr(batches, "initial_poses", lambda truth, rng: (truth.poses, np.zeros(len(truth.poses), bool)))
+    monkeypatch.setattr(
+        batches, "initial_poses", lambda truth, rng: (truth.poses, truth.others, np.zeros(len(truth.poses), bool))
+    )
     images, people = blob_at_the_left_wrist(loaded[1])
     rows = np.arange(len(people.area))
     batch = make_batch(images, people, nearest_others(people), rows, np.random.default_rng(0))
@@ -134,8 +137,21 @@ def test_truth_lies_on_what_the_crop_shows_however_turned_and_mirrored(loaded, m
     assert torch.atan2(upright[:, 0], -upright[:, 1]).std() > 0.1
 
 
+def test_others_are_turned_and_mirrored_with_the_crop(loaded, monkeypatch):
+    """Somebody who stands where this person stands lies on it in the crop too."""
+    monkeypatch.setattr(
+        batches, "initial_poses", lambda t, rng: (t.poses, t.poses[:, None].repeat(3, 1), np.zeros(len(t.poses), bool))
+    )
+    images, people = loaded
+    batch = make_batch(images, people, nearest_others(people), np.arange(7), np.random.default_rng(0))
+    for other in batch.others.unbind(1):
+        torch.testing.assert_close(other, batch.initial, equal_nan=True)
+
+
 def test_area_shrinks_and_grows_with_the_crop(loaded, monkeypatch):
-    monkeypatch.setattr(batches, "initial_poses", lambda truth, rng: (truth.poses, np.zeros(len(truth.poses), bool)))
+    monkeypatch.setattr(
+        batches, "initial_poses", lambda truth, rng: (truth.poses, truth.others, np.zeros(len(truth.poses), bool))
+    )
     images, people = loaded
     rows = np.zeros(6, dtype=int)
     batch = make_batch(images, people, nearest_others(people), rows, np.random.default_rng(0))
@@ -150,7 +166,7 @@ def test_area_shrinks_and_grows_with_the_crop(loaded, monkeypatch):
 
 def test_hidden_poses_are_not_shown_but_still_say_where_to_cut(loaded, monkeypatch):
     hidden = np.array([True, False, True])
-    monkeypatch.setattr(batches, "initial_poses", lambda truth, rng: (truth.poses.copy(), hidden))
+    monkeypatch.setattr(batches, "initial_poses", lambda truth, rng: (truth.poses.copy(), truth.others, hidden))
     images, people = loaded
     batch = make_batch(images, people, nearest_others(people), np.array([0, 4, 6]), np.random.default_rng(0))
     assert torch.isnan(batch.initial[hidden]).all()

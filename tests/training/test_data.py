@@ -211,6 +211,8 @@ def test_take_gives_neighbours_their_joints_and_nobody_nan(coco):
     assert np.isnan(truth.others[1, 1:]).all()
     np.testing.assert_array_equal(truth.poses, coco.keypoints[[4, 1]])
     np.testing.assert_array_equal(truth.predicted, coco.predicted[[4, 1]])
+    np.testing.assert_array_equal(truth.others_predicted[1, 0], coco.predicted[0])
+    assert np.isnan(truth.others_predicted[0]).all()
 
 
 def test_select_keeps_only_the_images_of_those_people(coco):

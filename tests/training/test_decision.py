@@ -8,7 +8,7 @@ from pose_refine.model import EVIDENCE, Decision
 from pose_refine.network import Network, NetworkConfig
 from pose_refine.skeletons import SIGMAS
 from pose_refine.training.data import load_images, read_training_sets
-from pose_refine.training.decision import Cases, collect, fit, held_out_poses, join_cases, similarity
+from pose_refine.training.decision import Cases, Inputs, collect, fit, held_out_inputs, join_cases, similarity
 
 TRUST_CLAIM, TRUST_FOUND, LUCK = range(3)  # kinds of people, told apart by the features
 LUCKY = 0.6  # share of the last kind whose joint is right, whomever one believes
@@ -131,22 +131,26 @@ def loaded(data):
     return load_images(read_training_sets(data), 128)
 
 
-def test_held_out_poses_hold_every_estimators_own_and_the_truth(loaded):
+def test_held_out_inputs_hold_every_estimators_own_and_the_truth(loaded):
     people, rows = loaded[1], np.arange(7)
-    sets = held_out_poses(people, rows, np.random.default_rng(0))
-    assert all(len(r) == len(p) and p.shape[1:] == (19, 2) for r, p, _ in sets)
-    assert not any(np.isnan(p).all((1, 2)).any() for _, p, _ in sets)
-    assert [real for _, _, real in sets] == sorted((real for _, _, real in sets), reverse=True)
-    assert not sets[-1][2]
-    np.testing.assert_array_equal(sets[0][1], people.predicted[:, 0, :, :2])
-    assert sets[1][0].tolist() == [0, 2, 3, 4]  # those whom beta saw
-    assert any(p.shape == (7, 19, 2) and np.array_equal(p, people.keypoints, equal_nan=True) for _, p, _ in sets)
+    sets = held_out_inputs(people, rows, np.random.default_rng(0))
+    assert all(s.poses.shape == (len(s.rows), 19, 2) and s.others.shape == (len(s.rows), 3, 19, 2) for s in sets)
+    assert not any(np.isnan(s.poses).all((1, 2)).any() for s in sets)
+    assert [s.real for s in sets] == sorted((s.real for s in sets), reverse=True)
+    assert not sets[-1].real
+    np.testing.assert_array_equal(sets[0].poses, people.predicted[:, 0, :, :2])
+    np.testing.assert_array_equal(sets[0].others[1, 0], people.predicted[0, 0, :, :2])  # she stands beside him
+    assert sets[1].rows.tolist() == [0, 2, 3, 4]  # those whom beta saw
+    truths = [s for s in sets if np.array_equal(s.poses, people.keypoints, equal_nan=True)]
+    assert len(truths) == 1
+    np.testing.assert_array_equal(truths[0].others[1, 0], people.keypoints[0])
 
 
 def collected(loaded, poses, rows):
     torch.manual_seed(0)
     network = Network(NetworkConfig("lightning", width=8)).eval()
-    return collect(network, *loaded, rows, poses, True)
+    others = np.full((len(rows), 3, 19, 2), np.nan, np.float32)
+    return collect(network, *loaded, Inputs(rows, poses, others, True))
 
 
 def test_collect_measures_errors_in_oks_units(loaded):

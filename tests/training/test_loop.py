@@ -12,7 +12,7 @@ from pose_refine.network import Network, NetworkConfig
 from pose_refine.skeletons import SIGMAS
 from pose_refine.training import decision, export, heldout, loop
 from pose_refine.training.batches import Batch
-from pose_refine.training.data import load_images, read_training_sets
+from pose_refine.training.data import load_images, nearest_others, read_training_sets
 from pose_refine.training.loop import FROZEN, Settings, learning_rate, losses, parameter_groups, train
 from pose_refine.training.movenet import load_trunk
 
@@ -100,6 +100,16 @@ def test_export_writes_weights_that_load(run, data, tmp_path, monkeypatch):
     assert (tmp_path / "README.md").read_text() == "the card"
 
 
+def test_a_run_may_go_on_from_a_weights_folder(run, data, trunk_file, tmp_path):
+    export.export(data, run[0], "tiny", tmp_path)
+    network = Network(NetworkConfig("lightning"))
+    load_trunk(network, tmp_path)
+    for name, tensor in run[1].state_dict().items():
+        assert torch.equal(network.state_dict()[name], tensor.half().float()), name
+    with pytest.raises(ValueError, match="does not hold the thunder trunk"):
+        load_trunk(Network(NetworkConfig("thunder")), tmp_path)
+
+
 def test_a_trunk_of_another_size_is_named(data, trunk_file, tmp_path):
     with pytest.raises(ValueError, match="does not hold the thunder trunk; first mismatch: blocks"):
         load_trunk(Network(NetworkConfig("thunder")), trunk_file)
@@ -130,7 +140,7 @@ def test_every_trained_parameter_is_in_one_group(data, trunk_file, tmp_path):
 def batch_of(truth):
     """A batch of which only truth and area matter."""
     area = torch.full((len(truth),), 9000.0)
-    return Batch(image=torch.zeros(0), initial=torch.zeros(0), truth=truth, area=area)
+    return Batch(image=torch.zeros(0), initial=torch.zeros(0), others=torch.zeros(0), truth=truth, area=area)
 
 
 def test_losses_of_a_hit_and_of_a_miss():
@@ -176,6 +186,6 @@ def test_watching_an_estimator_that_is_never_right(data):
     images, people = load_images(read_training_sets(data), 128)
     people.predicted[..., :2] += 60
     network = Network(NetworkConfig("lightning"))
-    report = heldout.watch(network, images, people, np.array([0, 1]))
+    report = heldout.watch(network, images, people, nearest_others(people), np.array([0, 1]))
     assert set(report) == {"alpha", "beta"}
     assert report["alpha"]["before"] == 0

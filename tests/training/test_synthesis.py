@@ -37,7 +37,14 @@ def random_truth(seed=0, count=40, estimators=3):
     predicted[: count // 8] = np.nan  # people whom no estimator saw
     others = np.stack([random_poses(seed + i, count) for i in (1, 2, 3)], 1)
     others[::2, 1:] = np.nan
-    return Truth(poses, rng.uniform(500, 20000, count).astype(np.float32), others, predicted)
+    theirs = rng.uniform(0, 200, (count, 3, estimators, 19, 3)).astype(np.float32)
+    theirs[np.isnan(others).all((2, 3))] = np.nan
+    theirs[rng.random((count, 3, estimators)) < 0.3] = np.nan
+    return Truth(poses, rng.uniform(500, 20000, count).astype(np.float32), others, predicted, theirs)
+
+
+def from_predictions(truth, rng):
+    return synthesis.from_predictions(truth, synthesis.draw_estimators(truth, rng), rng)
 
 
 def same(a, b):
@@ -244,7 +251,7 @@ def test_nearly_perfect_is_exact_for_a_third_and_within_reason_for_the_others():
 def test_real_poses_are_often_as_the_estimator_gave_them():
     truth = random_truth(count=800, estimators=2)
     truth.predicted[:] = rng_of(9).uniform(0, 200, truth.predicted.shape)
-    poses = synthesis.from_predictions(truth, rng_of(0))
+    poses = from_predictions(truth, rng_of(0))
     untouched = (distances(poses[:, None], truth.predicted[..., :2]) < 1e-3).all(2)
     assert 0.2 < untouched.any(1).mean() < 0.7
     assert untouched.mean(0) == pytest.approx(untouched.mean(), abs=0.06)  # each estimator alike
@@ -253,33 +260,70 @@ def test_real_poses_are_often_as_the_estimator_gave_them():
 def test_people_whom_no_estimator_saw_get_synthetic_poses():
     truth = random_truth()
     truth.predicted[:] = np.nan
-    assert np.isnan(synthesis.from_predictions(truth, rng_of(0))).all()
-    poses, _ = synthesis.initial_poses(truth, rng_of(0))
+    assert np.isnan(from_predictions(truth, rng_of(0))).all()
+    poses, _, _ = synthesis.initial_poses(truth, rng_of(0))
     assert not np.isnan(poses).all((1, 2)).any()
 
 
 def test_data_without_any_estimator_gets_synthetic_poses():
     """Predictions are optional in a data folder."""
-    poses, _ = synthesis.initial_poses(random_truth(estimators=0), rng_of(0))
+    poses, _, _ = synthesis.initial_poses(random_truth(estimators=0), rng_of(0))
     assert not np.isnan(poses).all((1, 2)).any()
+
+
+def others_shown(truth, real, seed=0):
+    estimators = synthesis.draw_estimators(truth, rng_of(seed))
+    return synthesis.shown_others(truth, estimators, np.full(len(truth.poses), real), rng_of(seed)), estimators
+
+
+def test_others_are_shown_as_the_same_estimator_saw_them(monkeypatch):
+    monkeypatch.setattr(synthesis, "ALONE", 0)
+    monkeypatch.setattr(synthesis, "UNSEEN", 0)
+    monkeypatch.setattr(synthesis, "TWICE", 0)
+    truth = random_truth(count=200)
+    shown, estimators = others_shown(truth, real=True)
+    theirs = truth.others_predicted[np.arange(200), :, estimators[:, 0], :, :2]
+    seen = ~np.isnan(theirs).all((2, 3))
+    assert 0.3 < seen.mean() < 0.7
+    np.testing.assert_array_equal(shown[seen], theirs[seen])
+    nobody = np.isnan(truth.others).all((2, 3))
+    assert np.isnan(shown[nobody & ~seen]).all()
+    near = distances(shown, truth.others)[~seen & ~nobody]
+    assert np.nanmedian(near) < 20  # whom the estimator missed is near the truth: random poses are 100 apart
+    synthetic, _ = others_shown(truth, real=False)
+    assert np.nanmedian(distances(synthetic, truth.others)) < 20
+
+
+def test_some_others_are_not_shown_and_some_people_are_shown_twice(monkeypatch):
+    truth = random_truth(count=4000)
+    nobody = np.isnan(truth.others).all((2, 3))
+    shown, _ = others_shown(truth, real=False)
+    gone = np.isnan(shown).all((2, 3))
+    assert gone[~nobody].mean() == pytest.approx(1 - (1 - synthesis.ALONE) * (1 - synthesis.UNSEEN), abs=0.03)
+    own = truth.predicted[..., :2]
+    twice = (distances(shown[:, :1, None], own[:, None]) == 0).any((1, 2, 3))
+    expected = synthesis.TWICE * (1 - synthesis.ALONE) * (1 - synthesis.UNSEEN)
+    assert twice.mean() == pytest.approx(expected, abs=0.015)
 
 
 @quick
 @given(seeds, st.integers(1, 3))
 def test_initial_poses_have_a_joint_and_no_infinity(seed, estimators):
     truth = random_truth(seed, estimators=estimators)
-    poses, hidden = synthesis.initial_poses(truth, rng_of(seed))
+    poses, others, hidden = synthesis.initial_poses(truth, rng_of(seed))
     assert poses.shape == truth.poses.shape
     assert poses.dtype == np.float32
     assert hidden.shape == (len(poses),)
     assert hidden.dtype == bool
     assert not np.isnan(poses).all((1, 2)).any()
-    assert not np.isinf(poses).any()
-    assert (np.isnan(poses[..., 0]) == np.isnan(poses[..., 1])).all()
+    assert others.shape == truth.others.shape
+    for drawn in (poses, others):
+        assert not np.isinf(drawn).any()
+        assert (np.isnan(drawn[..., 0]) == np.isnan(drawn[..., 1])).all()
 
 
-def test_a_tenth_of_the_poses_is_hidden():
-    _, hidden = synthesis.initial_poses(random_truth(count=3000), rng_of(0))
+def test_some_of_the_poses_are_hidden():
+    _, _, hidden = synthesis.initial_poses(random_truth(count=3000), rng_of(0))
     assert hidden.mean() == pytest.approx(synthesis.POSELESS, abs=0.02)
 
 
@@ -293,8 +337,9 @@ KINDS = {
     "coarsen": lambda t, rng: synthesis.coarsen(t.poses, np.sqrt(t.area), rng),
     "from_truth": synthesis.from_truth,
     "nearly_perfect": synthesis.nearly_perfect,
-    "from_predictions": synthesis.from_predictions,
+    "from_predictions": lambda t, rng: from_predictions(t, rng),
     "initial_poses": lambda t, rng: synthesis.initial_poses(t, rng)[0],
+    "shown_others": lambda t, rng: synthesis.initial_poses(t, rng)[1],
 }
 
 
@@ -304,5 +349,5 @@ def test_drawn_from_the_seed_alone_and_inputs_stay(damage):
     first, again, other = (damage(truth, rng_of(seed)) for seed in (5, 5, 6))
     np.testing.assert_array_equal(first, again)
     assert not same(first, other).all()
-    for name in ("poses", "area", "others", "predicted"):
+    for name in ("poses", "area", "others", "predicted", "others_predicted"):
         np.testing.assert_array_equal(getattr(truth, name), getattr(before, name))

@@ -77,7 +77,12 @@ OPTIONS = {  # options of "train" that are a number, and what they are; defaults
 def add_train(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder with the training sets (see below)")
-    add("--init", type=Path, required=True, help="MoveNet's tensors for the trunk (safetensors)")
+    add(
+        "--init",
+        type=Path,
+        required=True,
+        help="MoveNet's tensors for the trunk (safetensors), or a weights folder to go on from",
+    )
     add("--out", type=Path, required=True, help="folder of the run; resumed if it holds a checkpoint")
     add("--trunk", choices=sorted(WIDTHS), default=Settings.trunk, help="default: %(default)s")
     add("--device", default=default_device(), help="default: %(default)s")

@@ -9,7 +9,7 @@ from numpy.random import Generator
 from torch import Tensor
 
 from pose_refine._types import AnyArray, Floats
-from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH, crop_boxes, crop_matrices, to_crop
+from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH, MAX_REDUCTION, crop_boxes, crop_matrices, to_crop
 from pose_refine.skeletons import NETWORK
 from pose_refine.training.data import People, take
 from pose_refine.training.synthesis import initial_poses
@@ -22,18 +22,21 @@ class Batch:
     Attributes:
         image: (B, 3, H, W) in [-1, 1].
         initial: (B, K, 2) the pose that the network is shown, NaN where missing.
+        others: (B, M, K, 2) the poses of people nearby that it is shown, NaN where missing.
         truth: (B, K, 2), NaN where not labelled.
         area: (B,) squared crop pixels.
     """
 
     image: Tensor
     initial: Tensor
+    others: Tensor
     truth: Tensor
     area: Tensor
 
 
 def cut(images: Tensor, rows: AnyArray, matrices: Floats) -> Tensor:
-    """Cut crops out of the stored images, bilinearly, grey outside.
+    """Cut crops out of the stored images, bilinearly, grey outside; where they shrink it to less than half, out of the
+    image at half its size, as at inference.
 
     Args:
         images: (M, S, S, 3) uint8.
@@ -44,15 +47,20 @@ def cut(images: Tensor, rows: AnyArray, matrices: Floats) -> Tensor:
         (B, 3, CROP_HEIGHT, CROP_WIDTH) float32 in [-1, 1], channels last.
     """
     device, side = images.device, images.shape[1]
-    whole = images[torch.as_tensor(rows, device=device)].permute(0, 3, 1, 2).float() * (2 / 255) - 1
     y, x = torch.meshgrid(
         torch.arange(CROP_HEIGHT, device=device), torch.arange(CROP_WIDTH, device=device), indexing="ij"
     )
     points = torch.stack([x, y, torch.ones_like(x)], -1).float().view(1, -1, 3)
     places = points @ torch.as_tensor(matrices, device=device).transpose(1, 2)
-    grid = (places * (2 / (side - 1)) - 1).view(-1, CROP_HEIGHT, CROP_WIDTH, 2)
-    crops = F.grid_sample(whole, grid, align_corners=True, padding_mode="zeros")
-    return crops.contiguous(memory_format=torch.channels_last)
+    grid = ((places + 0.5) * (2 / side) - 1).view(-1, CROP_HEIGHT, CROP_WIDTH, 2)
+    crops = torch.empty(len(rows), 3, CROP_HEIGHT, CROP_WIDTH, device=device, memory_format=torch.channels_last)
+    shrunk = np.linalg.norm(matrices[:, 0, :2], axis=1) >= MAX_REDUCTION
+    for reduction, chosen in ((1, np.flatnonzero(~shrunk)), (2, np.flatnonzero(shrunk))):
+        whole = images[torch.as_tensor(rows[chosen], device=device)].permute(0, 3, 1, 2).float() * (2 / 255) - 1
+        whole = F.avg_pool2d(whole, reduction) if reduction > 1 else whole
+        sampled = F.grid_sample(whole, grid[torch.as_tensor(chosen, device=device)], align_corners=False)
+        crops[torch.as_tensor(chosen, device=device)] = sampled
+    return crops
 
 
 def recolour(image: Tensor, generator: torch.Generator) -> Tensor:
@@ -87,10 +95,10 @@ def hide_patch(image: Tensor, generator: torch.Generator, share: float = 0.25) -
 
 
 def mirrored(points: Floats, flip: AnyArray) -> Floats:
-    """Crop pixels (B, K, 2) of crops mirrored left to right where `flip` (B,) says so, joints renamed."""
-    turned = points[:, NETWORK.mirror].copy()
+    """Crop pixels (B, ..., K, 2) of crops mirrored left to right where `flip` (B,) says so, joints renamed."""
+    turned = points[..., NETWORK.mirror, :].copy()
     turned[..., 0] = CROP_WIDTH - 1 - turned[..., 0]
-    return np.where(flip[:, None, None], turned, points)
+    return np.where(flip.reshape(-1, *[1] * (points.ndim - 1)), turned, points)
 
 
 def make_batch(images: Tensor, people: People, others: AnyArray, rows: AnyArray, rng: Generator) -> Batch:
@@ -99,7 +107,7 @@ def make_batch(images: Tensor, people: People, others: AnyArray, rows: AnyArray,
     The crop comes from the initial pose, as at inference, so that a bad pose means a bad crop here too.
     """
     truth = take(people, rows, others)
-    poses, hidden = initial_poses(truth, rng)
+    poses, near, hidden = initial_poses(truth, rng)
     count = len(rows)
     centres, heights = crop_boxes(poses, (images.shape[1], images.shape[2]))
     rotation = np.where(rng.random(count) < 0.5, rng.normal(0, np.deg2rad(30), count), 0)
@@ -108,6 +116,7 @@ def make_batch(images: Tensor, people: People, others: AnyArray, rows: AnyArray,
     matrices = crop_matrices(centres, heights, rotation.astype(np.float32))
     flip = rng.random(count) < 0.5
     poses[hidden] = np.nan
+    near = mirrored(to_crop(near, matrices), flip)
     device = images.device
     generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
     crops = cut(images, people.image[rows], matrices)
@@ -117,6 +126,7 @@ def make_batch(images: Tensor, people: People, others: AnyArray, rows: AnyArray,
     return Batch(
         image=crops.contiguous(memory_format=torch.channels_last),
         initial=torch.as_tensor(mirrored(to_crop(poses, matrices), flip), device=device),
+        others=torch.as_tensor(near, device=device),
         truth=torch.as_tensor(mirrored(to_crop(truth.poses, matrices), flip), device=device),
         area=torch.as_tensor(area, dtype=torch.float32, device=device),
     )

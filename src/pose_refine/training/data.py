@@ -16,12 +16,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pose_refine._types import AnyArray, Floats
-from pose_refine.crops import GREY
+from pose_refine.crops import GREY, OTHERS
 from pose_refine.skeletons import COCO_JOINTS, NETWORK, SKELETONS, convert
 from pose_refine.training.synthesis import Truth
 
 AREA_OF_BOX = 0.53  # a person's area over that of its box, where no area is annotated
-NEIGHBOURS = 3
 JHMDB_NAMES = {"r": "right", "l": "left"}
 
 
@@ -185,23 +184,29 @@ def unseen(people: People, held: AnyArray) -> AnyArray:
 
 
 def nearest_others(people: People) -> AnyArray:
-    """Rows of the NEIGHBOURS nearest other people in the same image, -1 where there are none, (P, NEIGHBOURS)."""
-    out = np.full((len(people.area), NEIGHBOURS), -1)
+    """Rows of the OTHERS nearest other people in the same image, -1 where there are none, (P, OTHERS)."""
+    out = np.full((len(people.area), OTHERS), -1)
     centres = np.nanmean(people.keypoints, 1)
     order = np.argsort(people.image, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(people.image[order])) + 1):
         distance = np.linalg.norm(centres[rows][:, None] - centres[rows][None], axis=-1)
         np.fill_diagonal(distance, -1)  # oneself first, even where two people have one centre
-        ranked = rows[distance.argsort(1)[:, 1 : NEIGHBOURS + 1]]
+        ranked = rows[distance.argsort(1)[:, 1 : OTHERS + 1]]
         out[rows, : ranked.shape[1]] = ranked
     return out
 
 
 def take(people: People, rows: AnyArray, others: AnyArray) -> Truth:
     """The rows of a batch, as the synthesis wants them."""
-    near = people.keypoints[others[rows]]
-    near[others[rows] < 0] = np.nan
-    return Truth(people.keypoints[rows], people.area[rows], near, people.predicted[rows])
+    near, predicted = (of_others(values, others[rows]) for values in (people.keypoints, people.predicted))
+    return Truth(people.keypoints[rows], people.area[rows], near, people.predicted[rows], predicted)
+
+
+def of_others(values: Floats, others: AnyArray) -> Floats:
+    """What `values` (P, ...) says of `others` (B, M), NaN where that is -1; (B, M, ...)."""
+    near: Floats = values[others]
+    near[others < 0] = np.nan
+    return near
 
 
 def select(people: People, rows: AnyArray) -> People:

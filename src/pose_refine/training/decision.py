@@ -19,6 +19,7 @@ from pose_refine.network import Network
 from pose_refine.skeletons import SIGMAS
 from pose_refine.training.batches import cut
 from pose_refine.training.data import People, nearest_others, take
+from pose_refine.training.heldout import shown
 from pose_refine.training.synthesis import initial_poses, nearly_perfect, remove
 
 RIGHT = 0.85  # keypoint similarity from which a joint counts as right
@@ -48,36 +49,58 @@ class Cases:
     real: Tensor
 
 
-def held_out_poses(people: People, rows: AnyArray, rng: np.random.Generator) -> list[tuple[AnyArray, Floats, bool]]:
-    """Rows, initial poses, and whether they are real: every estimator's, with joints removed, damaged and perfect."""
+@dataclass(frozen=True)
+class Inputs:
+    """Initial poses of labelled people, image pixels.
+
+    Attributes:
+        rows: (R,) whose they are.
+        poses: (R, K, 2), each with at least one joint.
+        others: (R, M, K, 2) those of the people nearby.
+        real: Whether an estimator gave them.
+    """
+
+    rows: AnyArray
+    poses: Floats
+    others: Floats
+    real: bool
+
+
+def held_out_inputs(people: People, rows: AnyArray, rng: np.random.Generator) -> list[Inputs]:
+    """Every estimator's poses, some with joints removed, damaged ones and perfect ones."""
     truth = take(people, rows, nearest_others(people))
-    real = [people.predicted[rows, e, :, :2] for e in range(len(people.estimators))]
-    real += [remove(poses, rng, share=0.25) for poses in real[::2]]
-    made = [initial_poses(truth, rng)[0] for _ in range(DRAWS)]
-    made += [truth.poses, nearly_perfect(truth, rng)]
-    sets = [(poses, True) for poses in real] + [(poses, False) for poses in made]
-    some = [~np.isnan(poses[..., 0]).all(1) for poses, _ in sets]
-    return [(rows[s], poses[s], is_real) for (poses, is_real), s in zip(sets, some, strict=True)]
+    real = [
+        (truth.predicted[:, e, :, :2], truth.others_predicted[:, :, e, :, :2]) for e in range(len(people.estimators))
+    ]
+    real += [(remove(poses, rng, share=0.25), others) for poses, others in real[::2]]
+    made = [initial_poses(truth, rng)[:2] for _ in range(DRAWS)]
+    made += [(truth.poses, truth.others), (nearly_perfect(truth, rng), truth.others)]
+    sets = [(*pair, True) for pair in real] + [(*pair, False) for pair in made]
+    some = [~np.isnan(poses[..., 0]).all(1) for poses, _, _ in sets]
+    return [
+        Inputs(rows[s], poses[s], others[s], is_real) for (poses, others, is_real), s in zip(sets, some, strict=True)
+    ]
 
 
 @torch.inference_mode()
-def collect(network: Network, images: Tensor, people: People, rows: AnyArray, poses: Floats, real: bool) -> Cases:
-    """Run the network on `poses` (R, K, 2) of the people in `rows`, each with at least one joint."""
+def collect(network: Network, images: Tensor, people: People, inputs: Inputs) -> Cases:
+    """Run the network on `inputs`."""
+    rows, poses = inputs.rows, inputs.poses
     sigmas = torch.as_tensor(SIGMAS, device=images.device)
     parts: list[tuple[Tensor, ...]] = []
     for part in tqdm(np.array_split(np.arange(len(rows)), max(1, len(rows) // 8)), desc="evidence", mininterval=5):
         centres, heights = crop_boxes(poses[part], (images.shape[1], images.shape[2]))
         matrices = crop_matrices(centres, heights)
-        initial = torch.as_tensor(to_crop(poses[part], matrices), device=images.device)
-        logits = network(cut(images, people.image[rows[part]], matrices), *pose_maps(initial))
-        evidence: Evidence = gather_evidence(logits, initial)
+        initial, others = shown(poses[part], inputs.others[part], matrices, images.device)
+        logits = network(cut(images, people.image[rows[part]], matrices), *pose_maps(initial, others))
+        evidence: Evidence = gather_evidence(logits, initial, others)
         truth = torch.as_tensor(to_crop(people.keypoints[rows[part]], matrices), device=images.device)
         scale = np.sqrt(people.area[rows[part]]) * CROP_HEIGHT / heights
         unit = 2 * sigmas * torch.as_tensor(scale, dtype=torch.float32, device=images.device)[:, None]
         labelled = ~torch.isnan(truth[..., 0])
         truth = torch.nan_to_num(truth)
         found, claimed = ((p - truth) / unit[..., None] for p in (evidence.found, evidence.claimed))
-        parts.append((evidence.features, found, claimed, labelled, torch.full((len(part),), real)))
+        parts.append((evidence.features, found, claimed, labelled, torch.full((len(part),), inputs.real)))
     return Cases(*(torch.cat(column).cpu().clone() for column in zip(*parts, strict=True)))
 
 

@@ -10,7 +10,7 @@ from pose_refine import weights
 from pose_refine.model import Model
 from pose_refine.network import NetworkConfig
 from pose_refine.training.data import load_images, read_training_sets, select, split_by_image, unseen
-from pose_refine.training.decision import collect, fit, held_out_poses, join_cases
+from pose_refine.training.decision import collect, fit, held_out_inputs, join_cases
 
 
 def read_settings(run: Path) -> dict[str, object]:
@@ -41,6 +41,6 @@ def export(data: Path, run: Path, name: str, to: Path, device: str = "cpu") -> N
     held = unseen(everyone, split_by_image(everyone)[1])
     images, people = load_images(select(everyone, held), int(str(settings["side"])))
     images, rows = images.to(device), np.arange(len(people.area))
-    inputs = held_out_poses(people, rows, np.random.default_rng(0))
-    fit(model.decision, join_cases([collect(model.network, images, people, *given) for given in inputs]))
+    inputs = held_out_inputs(people, rows, np.random.default_rng(0))
+    fit(model.decision, join_cases([collect(model.network, images, people, given) for given in inputs]))
     weights.save(model, name, to)

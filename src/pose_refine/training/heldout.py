@@ -10,24 +10,36 @@ from pose_refine.encoding import decode, pose_maps
 from pose_refine.network import Network
 from pose_refine.skeletons import SIGMAS
 from pose_refine.training.batches import cut
-from pose_refine.training.data import People
+from pose_refine.training.data import People, of_others
 
 THRESHOLDS = np.arange(0.5, 0.951, 0.05)
 
 
 @torch.no_grad()
-def network_poses(network: Network, images: Tensor, people: People, rows: AnyArray, poses: Floats) -> Floats:
-    """Refine `poses` (R, K, 2) of the people in `rows`; returns (R, K, 3): x, y in image pixels, peak mass."""
+def network_poses(
+    network: Network, images: Tensor, people: People, rows: AnyArray, poses: Floats, others: Floats
+) -> Floats:
+    """Refine `poses` (R, K, 2) of the people in `rows`, beside `others` (R, M, K, 2).
+
+    Returns:
+        (R, K, 3) x, y in image pixels, peak mass.
+    """
     out = np.full((*poses.shape[:2], 3), np.nan, dtype=np.float32)
     some = np.flatnonzero(~np.isnan(poses[..., 0]).all(1))
     for part in np.array_split(some, max(1, len(some) // 32)):
         centres, heights = crop_boxes(poses[part], (images.shape[1], images.shape[2]))
         matrices = crop_matrices(centres, heights)
-        initial = torch.as_tensor(to_crop(poses[part], matrices), device=images.device)
-        points, mass = decode(network(cut(images, people.image[rows[part]], matrices), *pose_maps(initial)))
+        maps = pose_maps(*shown(poses[part], others[part], matrices, images.device))
+        points, mass = decode(network(cut(images, people.image[rows[part]], matrices), *maps))
         out[part, :, :2] = to_image(points.cpu().numpy(), matrices)
         out[part, :, 2] = mass.cpu().numpy()
     return out
+
+
+def shown(poses: Floats, others: Floats, matrices: Floats, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Poses (R, K, 2) and those of the people nearby (R, M, K, 2), image pixels, as what the network takes."""
+    own, near = (torch.as_tensor(to_crop(points, matrices), device=device) for points in (poses, others))
+    return own, near
 
 
 def similarity(poses: Floats, truth: Floats, area: Floats) -> Floats:
@@ -45,8 +57,10 @@ def oks_recall(poses: Floats, truth: Floats, area: Floats, joints: AnyArray) -> 
     return float(100 * (oks[:, None] > THRESHOLDS).mean())
 
 
-def watch(network: Network, images: Tensor, people: People, rows: AnyArray) -> dict[str, dict[str, float]]:
-    """Recall before and after, and harm, for every estimator that gave poses for `rows`."""
+def watch(
+    network: Network, images: Tensor, people: People, others: AnyArray, rows: AnyArray
+) -> dict[str, dict[str, float]]:
+    """Recall before and after, and harm, for every estimator that gave poses for `rows`; `others` (P, M) are rows."""
     report = {}
     for e, name in enumerate(people.estimators):
         given = rows[np.isfinite(people.predicted[rows, e, :, 0]).any(1)]
@@ -54,7 +68,8 @@ def watch(network: Network, images: Tensor, people: People, rows: AnyArray) -> d
             continue
         poses, truth, area = people.predicted[given, e, :, :2], people.keypoints[given], people.area[given]
         joints = np.asarray(np.isfinite(poses[..., 0]).any(0))
-        after = network_poses(network, images, people, given, poses)
+        near = of_others(people.predicted[:, e, :, :2], others[given])
+        after = network_poses(network, images, people, given, poses, near)
         right = (similarity(poses, truth, area) >= 0.85) & joints
         report[name] = {
             "before": oks_recall(poses, truth, area, joints),

@@ -104,7 +104,7 @@ def step_once(
     """One update. The frozen part keeps no activations: most of the memory, and a third of the time."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group["rate"]
-    maps = pose_maps(batch.initial)
+    maps = pose_maps(batch.initial, batch.others)
     with torch.autocast(settings.device.split(":")[0], torch.bfloat16, enabled=settings.bf16):
         with torch.no_grad():
             features = network.features(batch.image)
@@ -184,7 +184,7 @@ def train(settings: Settings) -> Network:
         save(checkpoint, {"network": network.state_dict(), "average": average.state_dict(),
                           "optimizer": optimizer.state_dict(), "step": step + 1})  # fmt: skip
         with torch.autocast(settings.device.split(":")[0], torch.bfloat16, enabled=settings.bf16):
-            report = watch(average, images, people, watched)
+            report = watch(average, images, people, others, watched)
         gain = float(np.mean([r["after"] - r["before"] for r in report.values()])) if report else float("nan")
         bar.set_postfix(entropy=f"{entropy:.3f}", oks_loss=f"{oks:.3f}", gain=f"{gain:+.2f}")
         record({"step": step + 1, "seconds": time.monotonic() - started, "entropy": float(entropy),

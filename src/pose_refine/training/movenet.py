@@ -7,6 +7,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pose_refine.network import MOVENET_JOINTS, Head, Network, NetworkConfig
+from pose_refine.weights import TENSORS
 
 _TRUNK = ("stem.", "blocks.", "last.")
 _COPIED = (*_TRUNK, "pyramid.", "heatmap.")
@@ -19,17 +20,22 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def load_trunk(network: Network, path: Path) -> None:
-    """Copy MoveNet's trunk, pyramid and heat-map head into `network`, in place.
+    """Copy MoveNet's trunk, pyramid and heat-map head, or a whole refiner's network, into `network`, in place.
 
     Args:
         network: A network whose config names the same trunk.
-        path: safetensors file with MoveNet's tensors: stem, blocks, last, fpn.*, head.heatmap.*.
+        path: safetensors file with MoveNet's tensors: stem, blocks, last, fpn.*, head.heatmap.*; or a weights folder.
 
     Raises:
         ValueError: A tensor is missing or has another shape: the file is of another trunk.
     """
-    tensors, wanted = read_tensors(path), network.state_dict()
-    expected = sorted(n for n in wanted if n.startswith(_COPIED))
+    wanted = network.state_dict()
+    if path.is_dir():
+        tensors = load_file(path / TENSORS)
+        tensors = {n.removeprefix("network."): t.float() for n, t in tensors.items()}
+    else:
+        tensors = read_tensors(path)
+    expected = sorted(wanted if path.is_dir() else (n for n in wanted if n.startswith(_COPIED)))
     wrong = [n for n in expected if n not in tensors or tensors[n].shape != wanted[n].shape]
     if wrong:
         raise ValueError(f"{path} does not hold the {network.config.trunk} trunk; first mismatch: {wrong[0]}")

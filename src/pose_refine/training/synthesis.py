@@ -116,17 +116,21 @@ class Truth:
         area: (B,) squared pixels, as OKS takes it.
         others: (B, M, K, 2) ground truth of the nearest other people, NaN where there are none.
         predicted: (B, E, K, 3) x, y, score of every estimator, NaN where it gave none.
+        others_predicted: (B, M, E, K, 3) the same of the others.
     """
 
     poses: Floats
     area: Floats
     others: Floats
     predicted: Floats
+    others_predicted: Floats
 
 
 # Shares of each kind of initial pose. PERFECT keeps right joints right; REAL is what users have.
-REAL, SYNTHETIC, PERFECT = 0.68, 0.22, 0.10
-POSELESS = 0.10  # and of all samples, those that show no pose map at all
+REAL, SYNTHETIC, PERFECT = 0.75, 0.17, 0.08
+POSELESS = 0.12  # and of all samples, those that show no pose map at all
+ALONE, UNSEEN = 0.25, 0.15  # shares of samples that are shown nobody else; and of the others, not found by anyone
+TWICE = 0.05  # share of samples with the same person a second time among the others, as detectors do
 REACH = np.float32(0.35)  # of sqrt(area): how near another person's joint must be to be mistaken for one's own
 
 
@@ -146,15 +150,19 @@ def nearly_perfect(truth: Truth, rng: Generator) -> Floats:
     return (truth.poses + jitter).astype(np.float32)
 
 
-def from_predictions(truth: Truth, rng: Generator) -> Floats:
-    """A real estimator's pose: as it is, its error scaled, two mixed, unsure joints gone, coarsened; NaN if none."""
-    count = len(truth.poses)
-    if not truth.predicted.shape[1]:
-        return np.full_like(truth.poses, np.nan)
-    rows = np.arange(count)
+def draw_estimators(truth: Truth, rng: Generator) -> AnyArray:
+    """Two estimators a sample that gave a pose, as far as there are two: (B, 2), or (B, 0) where there are none."""
     available = ~np.isnan(truth.predicted[..., 0]).all(2)
     order = np.where(available, rng.random(available.shape), 2.0).argsort(1)
-    first, second = truth.predicted[rows, order[:, 0]], truth.predicted[rows, order[:, min(1, order.shape[1] - 1)]]
+    return order[:, [0, min(1, order.shape[1] - 1)]] if order.shape[1] else order
+
+
+def from_predictions(truth: Truth, estimators: AnyArray, rng: Generator) -> Floats:
+    """A real estimator's pose: as it is, its error scaled, two mixed, unsure joints gone, coarsened; NaN if none."""
+    count = len(truth.poses)
+    if not estimators.shape[1]:
+        return np.full_like(truth.poses, np.nan)
+    first, second = (truth.predicted[np.arange(count), chosen] for chosen in estimators.T)
     per_joint = (rng.random((count, 1)) < 0.1) & (rng.random(first.shape[:2]) < 0.5)
     pose = np.where((per_joint & ~np.isnan(second[..., 0]))[..., None], second, first)
     poses, scores = pose[..., :2], pose[..., 2]
@@ -168,21 +176,45 @@ def from_predictions(truth: Truth, rng: Generator) -> Floats:
     return mixed(poses, coarsen(poses, np.sqrt(2 * truth.area), rng), 0.1, rng)
 
 
+def shown_others(truth: Truth, estimators: AnyArray, real: AnyArray, rng: Generator) -> Floats:
+    """The other people's poses as the network sees them: by the same estimator where `real` (B,), else shifted.
+
+    Returns:
+        (B, M, K, 2), NaN where there is nobody, or nobody was found.
+    """
+    count, people = truth.others.shape[:2]
+    flat = truth.others.reshape(-1, *truth.others.shape[2:])
+    others = shift(flat, truth.area.repeat(people), rng).reshape(truth.others.shape)
+    again = shift(truth.poses, truth.area, rng)
+    if estimators.shape[1]:
+        first, second = estimators.T
+        given = truth.others_predicted[np.arange(count), :, first, :, :2]
+        others = np.where(real[:, None, None, None] & ~np.isnan(given).all((2, 3), keepdims=True), given, others)
+        given = truth.predicted[np.arange(count), second, :, :2]
+        again = np.where(np.isnan(given).all((1, 2), keepdims=True), again, given)
+    others[:, :1] = np.where(rng.random((count, 1, 1, 1)) < TWICE, again[:, None], others[:, :1])
+    gone = (rng.random((count, people)) < UNSEEN) | (rng.random((count, 1)) < ALONE)
+    return np.where(gone[..., None, None], np.float32(np.nan), others).astype(np.float32)
+
+
 def mixed(poses: Floats, changed: Floats, share: float, rng: Generator) -> Floats:
     """`changed` for a share of the people, `poses` for the others."""
     return np.where((rng.random(len(poses)) < share)[:, None, None], changed, poses).astype(np.float32)
 
 
-def initial_poses(truth: Truth, rng: Generator) -> tuple[Floats, AnyArray]:
+def initial_poses(truth: Truth, rng: Generator) -> tuple[Floats, Floats, AnyArray]:
     """Draw one initial pose a sample.
 
     Returns:
-        Poses (B, K, 2), each with at least one joint, and (B,) bool: True where the pose is to be hidden from the
-        network (its box is still that of the pose).
+        Poses (B, K, 2), each with at least one joint; those of the people nearby (B, M, K, 2); and (B,) bool: True
+        where the pose is to be hidden from the network (its box is still that of the pose).
     """
-    real, synthetic, perfect = from_predictions(truth, rng), from_truth(truth, rng), nearly_perfect(truth, rng)
+    estimators = draw_estimators(truth, rng)
+    real = from_predictions(truth, estimators, rng)
+    synthetic, perfect = from_truth(truth, rng), nearly_perfect(truth, rng)
     kind = rng.choice(3, len(real), p=[REAL, SYNTHETIC, PERFECT])[:, None, None]
     poses = np.where(kind == 0, real, np.where(kind == 1, synthetic, perfect))
     empty = np.isnan(poses).all((1, 2), keepdims=True)
     poses = np.where(empty, synthetic, poses)
-    return poses.astype(np.float32), rng.random(len(poses)) < POSELESS
+    others = shown_others(truth, estimators, (kind == 0)[:, 0, 0], rng)
+    return poses.astype(np.float32), others, rng.random(len(poses)) < POSELESS
