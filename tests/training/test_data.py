@@ -167,6 +167,14 @@ def test_read_training_sets_reads_what_is_there(data, tmp_path):
         read_training_sets(tmp_path / "coco")
 
 
+def test_estimators_may_be_left_out(data):
+    everyone, without = read_training_sets(data), read_training_sets(data, ["alpha"])
+    assert [everyone.estimators, without.estimators] == [["alpha", "beta"], ["beta"]]
+    np.testing.assert_array_equal(without.predicted[:, 0], everyone.predicted[:, 1])
+    with pytest.raises(ValueError, match=r"no predictions of \['gamma'\], only of \['alpha', 'beta'\]"):
+        read_training_sets(data, ["gamma", "beta"])
+
+
 @pytest.mark.parametrize("every", [17, 4, 2])
 def test_no_image_is_on_both_sides(every):
     images = np.random.default_rng(0).integers(0, 300, 1000).tolist()

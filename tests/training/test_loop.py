@@ -100,6 +100,19 @@ def test_export_writes_weights_that_load(run, data, tmp_path, monkeypatch):
     assert (tmp_path / "README.md").read_text() == "the card"
 
 
+def test_a_run_without_an_estimator_neither_sees_nor_calibrates_on_it(data, trunk_file, tmp_path, monkeypatch):
+    train(settings_of(data, trunk_file, tmp_path, without=("beta",)))
+    start, *steps = read_log(tmp_path)
+    assert start["settings"]["without"] == ["beta"]
+    assert all(set(entry["held_out"]) == {"alpha"} for entry in steps)
+    seen = []
+    monkeypatch.setattr(export, "held_out_inputs", lambda people, *_: seen.append(people.estimators) or [])
+    monkeypatch.setattr(export, "join_cases", lambda _: None)
+    monkeypatch.setattr(export, "fit", lambda *_: None)
+    export.export(data, tmp_path, "tiny", tmp_path / "weights")
+    assert seen == [["alpha"]]
+
+
 def test_a_run_may_go_on_from_a_weights_folder(run, data, trunk_file, tmp_path):
     export.export(data, run[0], "tiny", tmp_path)
     network = Network(NetworkConfig("lightning"))

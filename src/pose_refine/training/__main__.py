@@ -86,6 +86,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, required=True, help="folder of the run; resumed if it holds a checkpoint")
     add("--trunk", choices=sorted(WIDTHS), default=Settings.trunk, help="default: %(default)s")
     add("--device", default=default_device(), help="default: %(default)s")
+    add("--without", nargs="+", default=(), metavar="ESTIMATOR", help="leave these predictions out")
     add("--no-bf16", dest="bf16", action="store_false", help="float32 throughout")
     for name, text in OPTIONS.items():
         default = getattr(Settings, name.replace("-", "_"))
@@ -98,7 +99,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     keep_memory()
     if command == "train":
-        train(Settings(**arguments))
+        train(Settings(**{**arguments, "without": tuple(arguments["without"])}))
     else:
         export(**arguments)
 

@@ -5,6 +5,7 @@ coloured on the device that trains.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -159,17 +160,22 @@ def join(sets: list[People], shares: list[float]) -> People:
 SETS = {"coco": (read_coco, 0.80), "lsp_extended": (read_lsp, 0.17), "jhmdb": (read_jhmdb, 0.03)}
 
 
-def read_training_sets(data: Path) -> People:
-    """COCO, LSP extended and JHMDB train, as far as they are under `data`.
+def read_training_sets(data: Path, without: Sequence[str] = ()) -> People:
+    """COCO, LSP extended and JHMDB train, as far as they are under `data`; nothing of the estimators `without`.
 
     Raises:
         FileNotFoundError: None of them is there.
+        ValueError: No such estimator.
     """
     found = [(name, *how) for name, how in SETS.items() if (data / name / "train").is_dir()]
     if not found:
         raise FileNotFoundError(f"no training set under {data}: expected one of {', '.join(SETS)} with a train folder")
     sets = [read(data / name, "train", data / "predictions" / f"{name.split('_')[0]}_train") for name, read, _ in found]
-    return join(sets, [share for _, _, share in found])
+    people = join(sets, [share for _, _, share in found])
+    if unknown := set(without) - set(people.estimators):
+        raise ValueError(f"without: no predictions of {sorted(unknown)}, only of {people.estimators}")
+    kept = [e for e, name in enumerate(people.estimators) if name not in without]
+    return replace(people, predicted=people.predicted[:, kept], estimators=[people.estimators[e] for e in kept])
 
 
 def split_by_image(people: People, every: int = 17) -> tuple[AnyArray, AnyArray]:

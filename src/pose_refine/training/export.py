@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,10 +14,10 @@ from pose_refine.training.data import load_images, read_training_sets, select, s
 from pose_refine.training.decision import collect, fit, held_out_inputs, join_cases
 
 
-def read_settings(run: Path) -> dict[str, object]:
+def read_settings(run: Path) -> dict[str, Any]:
     """The settings that a run was last started with."""
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    settings: dict[str, object] = [entry["settings"] for entry in lines if "settings" in entry][-1]
+    settings: dict[str, Any] = [entry["settings"] for entry in lines if "settings" in entry][-1]
     return settings
 
 
@@ -33,13 +34,13 @@ def export(data: Path, run: Path, name: str, to: Path, device: str = "cpu") -> N
     settings = read_settings(run)
     state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
     torch.manual_seed(0)
-    model = Model(NetworkConfig(str(settings["trunk"])))
+    model = Model(NetworkConfig(settings["trunk"]))
     model.network.load_state_dict(state["average"])
     model.network.half().float()  # what the file keeps: the decision must see the same answers as its users
     model.network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    everyone = read_training_sets(data)
+    everyone = read_training_sets(data, settings.get("without", ()))
     held = unseen(everyone, split_by_image(everyone)[1])
-    images, people = load_images(select(everyone, held), int(str(settings["side"])))
+    images, people = load_images(select(everyone, held), settings["side"])
     images, rows = images.to(device), np.arange(len(people.area))
     inputs = held_out_inputs(people, rows, np.random.default_rng(0))
     fit(model.decision, join_cases([collect(model.network, images, people, given) for given in inputs]))

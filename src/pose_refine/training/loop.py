@@ -49,6 +49,7 @@ class Settings:
         watch_people: How many of them.
         rate_fresh: Learning rate of the layers that MoveNet did not have.
         rate_trunk: Learning rate of the others.
+        without: Estimators whose predictions are not trained on: how a refiner does on those it has never seen.
     """
 
     data: Path
@@ -65,6 +66,7 @@ class Settings:
     watch_people: int = 250
     rate_fresh: float = 5e-4
     rate_trunk: float = 1e-4
+    without: tuple[str, ...] = ()
 
 
 def losses(logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -139,7 +141,7 @@ def train(settings: Settings) -> Network:
         The averaged network.
     """
     torch.manual_seed(settings.seed)
-    images, people = load_images(read_training_sets(settings.data), settings.side)
+    images, people = load_images(read_training_sets(settings.data, settings.without), settings.side)
     images = images.to(settings.device)
     rows_train, rows_held = split_by_image(people)
     rows_held = unseen(people, rows_held)
