@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from fakes import Instances
+from fakes.detectron2 import Instances
 
 from pose_refine.skeletons import COCO_JOINTS, SKELETONS
 

@@ -66,6 +66,11 @@ def test_odd_poses(refiner, photo, name):
         assert np.array_equal(out[~refined], poses[~refined].astype(np.float32), equal_nan=True)
 
 
+def test_the_order_of_people_does_not_matter(refiner, photo):
+    poses, order = people(5), np.array([3, 0, 4, 1, 2])
+    np.testing.assert_allclose(refiner.refine(photo, poses[order]), refiner.refine(photo, poses)[order], atol=1e-3)
+
+
 BAD = {
     "K without skeleton": (people(1, 21), {}, ValueError, "21 joints need skeleton="),
     "K of another skeleton": (people(1, 17), {"skeleton": "mpii16"}, ValueError, "16 joints, got 17"),

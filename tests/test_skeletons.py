@@ -3,10 +3,23 @@
 import numpy as np
 import pytest
 
-from pose_refine.skeletons import COCO_JOINTS, MIDDLES, NETWORK, SIGMAS, SKELETONS, convert, get_skeleton, put_back
+from pose_refine.skeletons import (
+    COCO_JOINTS,
+    MIDDLES,
+    NETWORK,
+    SIGMAS,
+    SKELETONS,
+    convert,
+    get_skeleton,
+    joint_name,
+    put_back,
+    skeleton_of,
+)
 
 EVERY = [pytest.param(s, id=name) for name, s in SKELETONS.items()]
-LENGTHS = {"network19": 19, "coco17": 17, "mpii16": 16, "lsp14": 14, "body25": 25, "coco18": 18, "mpi15": 15}
+LENGTHS = {"network19": 19, "coco17": 17, "mpii16": 16, "lsp14": 14, "body25": 25, "coco18": 18, "mpi15": 15,
+           "halpe26": 26, "halpe136": 136, "wholebody133": 133, "mediapipe33": 33, "posetrack15": 15,
+           "posetrack17": 17, "aic14": 14, "crowdpose14": 14}  # fmt: skip
 ANCHORS = {  # from each format's own documentation
     "network19": {0: "nose", 16: "right_ankle", 17: "upper_neck", 18: "head_top"},
     "coco17": {0: "nose", 1: "left_eye", 5: "left_shoulder", 10: "right_wrist", 16: "right_ankle"},
@@ -19,6 +32,65 @@ ANCHORS = {  # from each format's own documentation
     "coco18": {0: "nose", 1: "neck", 4: "right_wrist", 8: "right_hip", 13: "left_ankle", 14: "right_eye",
                17: "left_ear"},
     "mpi15": {0: "head_top", 1: "neck", 2: "right_shoulder", 8: "right_hip", 13: "left_ankle", 14: "chest"},
+    # https://github.com/Fang-Haoshu/Halpe-FullBody/blob/master/README.md: 26-93 face, 94-114 left, 115-135 right hand
+    "halpe26": {0: "nose", 16: "right_ankle", 17: "head_top", 18: "neck", 19: "mid_hip", 20: "left_big_toe",
+                21: "right_big_toe", 22: "left_small_toe", 23: "right_small_toe", 24: "left_heel", 25: "right_heel"},
+    "halpe136": {0: "nose", 17: "head_top", 25: "right_heel", 26: "face_0", 93: "face_67", 94: "left_hand_0",
+                 114: "left_hand_20", 115: "right_hand_0", 135: "right_hand_20"},
+    # https://github.com/open-mmlab/mmpose/blob/main/configs/_base_/datasets/coco_wholebody.py
+    "wholebody133": {0: "nose", 16: "right_ankle", 17: "left_big_toe", 18: "left_small_toe", 19: "left_heel",
+                     20: "right_big_toe", 21: "right_small_toe", 22: "right_heel", 23: "face_0", 90: "face_67",
+                     91: "left_hand_0", 111: "left_hand_20", 112: "right_hand_0", 132: "right_hand_20"},
+    # https://ai.google.dev/edge/mediapipe/solutions/vision/pose_landmarker
+    "mediapipe33": {0: "nose", 1: "left_eye_inner", 2: "left_eye", 6: "right_eye_outer", 7: "left_ear",
+                    9: "left_mouth", 11: "left_shoulder", 16: "right_wrist", 17: "left_pinky", 19: "left_index",
+                    21: "left_thumb", 23: "left_hip", 28: "right_ankle", 29: "left_heel", 32: "right_foot_index"},
+    # https://github.com/leonid-pishchulin/poseval/blob/master/py/eval_helpers.py (2017), py/convert.py (2018)
+    "posetrack15": {0: "right_ankle", 5: "left_ankle", 6: "right_wrist", 8: "right_shoulder", 9: "left_shoulder",
+                    11: "left_wrist", 12: "upper_neck", 13: "nose", 14: "head_top"},
+    "posetrack17": {0: "nose", 1: "upper_neck", 2: "head_top", 3: "left_ear", 5: "left_shoulder", 16: "right_ankle"},
+    # https://challenger.ai/competition/keypoint/subject (which counts from 1)
+    "aic14": {0: "right_shoulder", 2: "right_wrist", 3: "left_shoulder", 6: "right_hip", 8: "right_ankle",
+              9: "left_hip", 11: "left_ankle", 12: "head_top", 13: "neck"},
+    # https://openpifpaf.github.io/plugins_crowdpose.html
+    "crowdpose14": {0: "left_shoulder", 1: "right_shoulder", 5: "right_wrist", 6: "left_hip", 11: "right_ankle",
+                    12: "head_top", 13: "neck"},
+}  # fmt: skip
+# All names, in order, as their authors write them.
+PUBLISHED = {
+    # https://github.com/Fang-Haoshu/Halpe-FullBody/blob/master/README.md
+    "halpe26": "Nose LEye REye LEar REar LShoulder RShoulder LElbow RElbow LWrist RWrist LHip RHip LKnee Rknee LAnkle "
+               "RAnkle Head Neck Hip LBigToe RBigToe LSmallToe RSmallToe LHeel RHeel",
+    # https://github.com/leonid-pishchulin/poseval/blob/master/py/convert.py
+    "posetrack15": "right_ankle right_knee right_hip left_hip left_knee left_ankle right_wrist right_elbow "
+                   "right_shoulder left_shoulder left_elbow left_wrist head_bottom nose head_top",
+    "posetrack17": "nose head_bottom head_top left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow "
+                   "left_wrist right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle",
+    # https://github.com/open-mmlab/mmpose/blob/main/configs/_base_/datasets/crowdpose.py
+    "crowdpose14": "left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist left_hip right_hip "
+                   "left_knee right_knee left_ankle right_ankle top_head neck",
+    # https://github.com/open-mmlab/mmpose/blob/main/configs/_base_/datasets/aic.py
+    "aic14": "right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee "
+             "right_ankle left_hip left_knee left_ankle head_top neck",
+    # https://github.com/open-mmlab/mmpose/blob/main/mmpose/datasets/datasets/body/mpii_dataset.py
+    "mpii16": "right_ankle right_knee right_hip left_hip left_knee left_ankle pelvis thorax upper_neck head_top "
+              "right_wrist right_elbow right_shoulder left_shoulder left_elbow left_wrist",
+    # https://ai.google.dev/edge/mediapipe/solutions/vision/pose_landmarker
+    "mediapipe33": "nose|left eye (inner)|left eye|left eye (outer)|right eye (inner)|right eye|right eye (outer)|"
+                   "left ear|right ear|mouth (left)|mouth (right)|left shoulder|right shoulder|left elbow|right elbow|"
+                   "left wrist|right wrist|left pinky|right pinky|left index|right index|left thumb|right thumb|"
+                   "left hip|right hip|left knee|right knee|left ankle|right ankle|left heel|right heel|"
+                   "left foot index|right foot index",
+}  # fmt: skip
+SPELT = {
+    "left_shoulder": ["left_shoulder", "LShoulder", "shoulder_left", "Left Shoulder", "left-shoulder", "LEFT_SHOULDER",
+                      "leftShoulder", "l_shoulder", "lshoulder", "ShoulderL", "Shoulder.L"],
+    "right_knee": ["Rknee", "rKnee", "knee (right)", "R knee"],
+    "nose": ["nose", "Nose", "NOSE"],
+    "left_eye_inner": ["left_eye_inner", "left eye (inner)", "LeftEyeInner"],
+    "left_hand_12": ["left_hand_12", "LeftHand12"],
+    "ribs": ["ribs"], "leg": ["leg"], "rear": ["rear"], "": ["", "?"],
+    "left_left_eye": ["left left eye"],
 }  # fmt: skip
 
 
@@ -39,6 +111,26 @@ def test_every_skeleton_is_covered_here():
 def test_order(skeleton):
     assert len(skeleton.joints) == len(set(skeleton.joints)) == LENGTHS[skeleton.name]
     assert {i: skeleton.joints[i] for i in ANCHORS[skeleton.name]} == ANCHORS[skeleton.name]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_order_as_published(name):
+    text = PUBLISHED[name]
+    names = text.split("|") if "|" in text else text.split()
+    assert skeleton_of(names) == name
+    assert skeleton_of(names[::-1]) is None
+    assert skeleton_of(names[:-1]) is None
+
+
+@pytest.mark.parametrize("name", SPELT)
+def test_spellings_of_a_joint(name):
+    assert {joint_name(n) for n in SPELT[name]} == {name}
+
+
+@pytest.mark.parametrize("skeleton", EVERY)
+def test_every_skeleton_is_known_by_its_own_names(skeleton):
+    assert [joint_name(n) for n in skeleton.joints] == list(skeleton.joints)
+    assert skeleton_of(skeleton.joints) == skeleton.name
 
 
 @pytest.mark.parametrize("skeleton", EVERY)
@@ -184,7 +276,7 @@ def test_put_back_leaves_feet():
 def test_get_skeleton():
     assert get_skeleton("body25") is SKELETONS["body25"]
     assert get_skeleton(NETWORK) is NETWORK
-    with pytest.raises(ValueError, match=r"unknown skeleton 'coco16'; known: body25, coco17"):
+    with pytest.raises(ValueError, match=r"unknown skeleton 'coco16'; known: aic14, body25, coco17"):
         get_skeleton("coco16")
     with pytest.raises(TypeError, match="got int"):
         get_skeleton(17)

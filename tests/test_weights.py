@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fakes import Hub
+from fakes.hub import Hub
 from safetensors.torch import load_file, save
 
 from pose_refine import refine, weights

@@ -10,7 +10,7 @@ import torch
 
 from pose_refine import formats, weights
 from pose_refine._types import AnyArray, Bytes, Floats
-from pose_refine.crops import crop_boxes, crop_matrices, cut_crops, to_crop, to_image
+from pose_refine.crops import crop_boxes, crop_matrices, cut_crops, nearest_others, to_crop, to_image
 from pose_refine.formats.arrays import columns
 from pose_refine.images import read_image
 from pose_refine.model import Model
@@ -103,6 +103,7 @@ class Refiner:
         poses: Any,
         *,
         skeleton: str | None = None,
+        format: str | None = None,
         to: str | None = None,
         color: str = "rgb",
         recover: bool = True,
@@ -112,9 +113,9 @@ class Refiner:
 
         Args:
             image: uint8 (H, W, 3) array or tensor, or a path.
-            poses: (N, K, 2), (N, K, 3) or (K, 3) array, Poses, OpenPose JSON (dict or path), COCO results list,
-                Detectron2 Instances or its output dict; coordinates in pixels of `image`.
-            skeleton: Which joints these are, where K does not say (17: coco17, 16: mpii16).
+            poses: What an estimator gave for this image, Poses, or a path to JSON; the README lists the formats.
+            skeleton: Which joints these are, where the format and their number do not say.
+            format: Name of the format (a key of `pose_refine.formats.FORMATS`); by default it is recognised.
             to: Skeleton to convert the result to; then an array (or Poses) comes back.
             color: Channel order of an array: "rgb" or "bgr".
             recover: Give missing joints of people with any joint a position; False leaves them missing.
@@ -130,11 +131,18 @@ class Refiner:
             TypeError: An image or poses of a kind that is not known.
             ValueError: An image or poses that are not as they should be.
         """
-        given = formats.load(poses)
+        given, (pixels, order) = formats.load(poses), read_image(image, color)
         refined = self.analyze(
-            image, given, skeleton=skeleton, to=to, color=color, recover=recover, batch_size=batch_size
+            pixels,
+            given,
+            skeleton=skeleton,
+            format=format,
+            to=to,
+            color=order,
+            recover=recover,
+            batch_size=batch_size,
         ).poses
-        return hand_back(refined, given, to)
+        return hand_back(refined, given, to, format=format, shape=pixels.shape[:2])
 
     def analyze(
         self,
@@ -142,6 +150,7 @@ class Refiner:
         poses: Any,
         *,
         skeleton: str | None = None,
+        format: str | None = None,
         to: str | None = None,
         color: str = "rgb",
         recover: bool = True,
@@ -151,7 +160,7 @@ class Refiner:
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise ValueError(f"batch_size: expected an integer of at least 1, got {batch_size!r}")
         pixels, order = read_image(image, color)
-        given = formats.read(formats.load(poses), skeleton)
+        given = formats.read(formats.load(poses), skeleton, format=format, shape=pixels.shape[:2])
         source, target = get_skeleton(given.skeleton), get_skeleton(to or given.skeleton)
         rows = np.flatnonzero(given.present.any(1))  # the others have nothing to go by
         before = columns(given) if target is source else convert(columns(given), source, target)
@@ -178,21 +187,26 @@ class Refiner:
         """The network's joints (N, 19, 2), NaN where missing, and where to cut, to (N, 19, 3) x, y, score."""
         size = min(batch_size, CPU_BATCH) if self.device.type == "cpu" else batch_size
         claimed = to_crop(known, matrices)
+        rows = np.arange(len(known))
         out = np.empty((len(known), len(NETWORK.joints), 3), dtype=np.float32)
         for start in range(0, len(known), size):
             part = slice(start, start + size)
             crops = torch.from_numpy(cut_crops(image, matrices[part])).to(self.device)
             initial = torch.from_numpy(claimed[part]).to(self.device)
-            found, score = self._model(crops.flip(3) if order == "bgr" else crops, initial, self.dtype)
+            near = to_crop(nearest_others(known, rows[part]), matrices[part])
+            others = torch.from_numpy(near).to(self.device)
+            found, score = self._model(crops.flip(3) if order == "bgr" else crops, initial, others, self.dtype)
             out[part, :, :2] = to_image(found.cpu().numpy(), matrices[part])
             out[part, :, 2] = score.cpu().numpy()
         return out
 
 
-def hand_back(refined: Poses, given: Any, to: str | None) -> Any:
+def hand_back(
+    refined: Poses, given: Any, to: str | None, *, format: str | None = None, shape: formats.Shape | None = None
+) -> Any:
     """`refined` as the kind of object that was given; as an array where it was converted."""
     if to is None or isinstance(given, Poses):
-        return formats.write(refined, given)
+        return formats.write(refined, given, format=format, shape=shape)
     array = columns(refined)
     return array[0] if isinstance(given, np.ndarray) and given.ndim == 2 else array
 
@@ -238,6 +252,7 @@ def refine(
     poses: Any,
     *,
     skeleton: str | None = None,
+    format: str | None = None,
     to: str | None = None,
     color: str = "rgb",
     recover: bool = True,
@@ -250,7 +265,8 @@ def refine(
     Args:
         image: uint8 (H, W, 3) array or tensor, or a path.
         poses: What your estimator gave; see `Refiner.refine`.
-        skeleton: Which joints these are, where their number does not say.
+        skeleton: Which joints these are, where the format and their number do not say.
+        format: Name of the format; by default it is recognised.
         to: Skeleton to convert the result to.
         color: Channel order of an array: "rgb" or "bgr".
         recover: Give missing joints a position.
@@ -269,4 +285,13 @@ def refine(
     if isinstance(model, Refiner) and device is not None:
         raise ValueError("device: a Refiner already has one; pass device= to Refiner.from_pretrained")
     refiner = model if isinstance(model, Refiner) else _cached(model, device)
-    return refiner.refine(image, poses, skeleton=skeleton, to=to, color=color, recover=recover, batch_size=batch_size)
+    return refiner.refine(
+        image,
+        poses,
+        skeleton=skeleton,
+        format=format,
+        to=to,
+        color=color,
+        recover=recover,
+        batch_size=batch_size,
+    )

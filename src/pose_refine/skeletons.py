@@ -1,9 +1,13 @@
 """One table a skeleton, and conversions between them by joint name.
 
 Sources: COCO keypoints (Lin et al. 2014), MPII Human Pose (Andriluka et al. 2014), OpenPose's output page
-(BODY_25, COCO-18, MPI-15), LSP (Johnson and Everingham 2010).
+(BODY_25, COCO-18, MPI-15), LSP (Johnson and Everingham 2010), Halpe Full-Body (Fang et al. 2022),
+COCO-WholeBody (Jin et al. 2020), MediaPipe's pose landmarks, PoseTrack (Andriluka et al. 2018), AI Challenger (Wu et
+al. 2017), CrowdPose (Li et al. 2019).
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -57,6 +61,17 @@ _OPENPOSE_BODY = (
 )  # fmt: skip
 _OPENPOSE_LEGS = ("right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle")
 _OPENPOSE_FACE = ("right_eye", "left_eye", "right_ear", "left_ear")
+_FEET = ("left_big_toe", "left_small_toe", "left_heel", "right_big_toe", "right_small_toe", "right_heel")
+_FEET_LIMBS = (("left_ankle", "left_big_toe"), ("left_ankle", "left_heel"), ("right_ankle", "right_big_toe"),
+               ("right_ankle", "right_heel"))  # fmt: skip
+_HALPE_EXTRA = ("head_top", "neck", "mid_hip", "left_big_toe", "right_big_toe", "left_small_toe", "right_small_toe",
+                "left_heel", "right_heel")  # fmt: skip
+_FACE_AND_HANDS = (*(f"face_{i}" for i in range(68)),
+                   *(f"{side}_hand_{i}" for side in ("left", "right") for i in range(21)))  # fmt: skip
+_MEDIAPIPE_FACE = ("nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye",
+                   "right_eye_outer", "left_ear", "right_ear", "left_mouth", "right_mouth")  # fmt: skip
+_MEDIAPIPE_BODY = ("shoulder", "elbow", "wrist", "pinky", "index", "thumb", "hip", "knee", "ankle", "heel",
+                   "foot_index")  # fmt: skip
 _NECK_LIMBS = (("neck", "left_shoulder"), ("neck", "right_shoulder"), ("neck", "nose"))
 
 SKELETONS = {
@@ -79,20 +94,40 @@ SKELETONS = {
         ),
         Skeleton(
             "body25",
-            (*_OPENPOSE_BODY, "mid_hip", *_OPENPOSE_LEGS, *_OPENPOSE_FACE, "left_big_toe", "left_small_toe",
-             "left_heel", "right_big_toe", "right_small_toe", "right_heel"),
+            (*_OPENPOSE_BODY, "mid_hip", *_OPENPOSE_LEGS, *_OPENPOSE_FACE, *_FEET),
             (*ARMS_AND_LEGS, *FACE_LIMBS, *_NECK_LIMBS, ("neck", "mid_hip"), ("mid_hip", "left_hip"),
-             ("mid_hip", "right_hip"), ("left_ankle", "left_big_toe"), ("left_ankle", "left_heel"),
-             ("right_ankle", "right_big_toe"), ("right_ankle", "right_heel")),
+             ("mid_hip", "right_hip"), *_FEET_LIMBS),
         ),
         Skeleton("coco18", (*_OPENPOSE_BODY, *_OPENPOSE_LEGS, *_OPENPOSE_FACE),
                  (*ARMS_AND_LEGS, *FACE_LIMBS, *_NECK_LIMBS, ("neck", "left_hip"), ("neck", "right_hip"))),
         Skeleton("mpi15", ("head_top", "neck", *_OPENPOSE_BODY[2:], *_OPENPOSE_LEGS, "chest"),
                  (*ARMS_AND_LEGS, *_NECK_LIMBS[:2], ("neck", "head_top"), ("chest", "left_hip"),
                   ("chest", "right_hip"), ("neck", "chest"))),
+        Skeleton("halpe26", (*COCO_JOINTS, *_HALPE_EXTRA), LIMBS + FACE_LIMBS + _NECK_LIMBS + _FEET_LIMBS),
+        Skeleton("halpe136", (*COCO_JOINTS, *_HALPE_EXTRA, *_FACE_AND_HANDS),
+                 LIMBS + FACE_LIMBS + _NECK_LIMBS + _FEET_LIMBS),
+        Skeleton("wholebody133", (*COCO_JOINTS, *_FEET, *_FACE_AND_HANDS), LIMBS + FACE_LIMBS + _FEET_LIMBS),
+        Skeleton("mediapipe33",
+                 (*_MEDIAPIPE_FACE, *(f"{side}_{j}" for j in _MEDIAPIPE_BODY for side in ("left", "right"))),
+                 (*LIMBS, *FACE_LIMBS, ("left_ankle", "left_heel"), ("right_ankle", "right_heel"),
+                  ("left_ankle", "left_foot_index"), ("right_ankle", "right_foot_index"))),
+        Skeleton("posetrack15",  # PoseTrack 2017's joint ids
+                 ("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "right_wrist",
+                  "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist", "upper_neck", "nose",
+                  "head_top"), LIMBS + HEAD_LIMB),
+        Skeleton("posetrack17",  # PoseTrack 2018's keypoints
+                 ("nose", "upper_neck", "head_top", *COCO_JOINTS[3:]), LIMBS + HEAD_LIMB),
+        Skeleton("aic14",
+                 ("right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
+                  *_OPENPOSE_LEGS, "head_top", "neck"),
+                 (*LIMBS, ("neck", "head_top"), *_NECK_LIMBS[:2])),
+        Skeleton("crowdpose14", (*COCO_JOINTS[5:], "head_top", "neck"),
+                 (*LIMBS, ("neck", "head_top"), *_NECK_LIMBS[:2])),
     )
 }  # fmt: skip
-DEFAULT_BY_COUNT = {17: "coco17", 16: "mpii16"}
+DEFAULT_BY_COUNT = {
+    17: "coco17", 16: "mpii16", 25: "body25", 26: "halpe26", 33: "mediapipe33", 133: "wholebody133", 136: "halpe136",
+}  # fmt: skip
 
 # Joints that lie in the middle of others: moved with them, never estimated by the network.
 MIDDLES = {
@@ -102,6 +137,9 @@ MIDDLES = {
     "neck": ("left_shoulder", "right_shoulder"),
     "chest": ("left_shoulder", "right_shoulder", "left_hip", "right_hip"),
 }
+
+# What others call these joints, once `joint_name` has seen to sides and spelling.
+ALIASES = {"head_bottom": "upper_neck", "head": "head_top", "top_head": "head_top", "hip": "mid_hip"}
 
 # Keypoint constants of OKS (cocoeval's kpt_oks_sigmas); the last two joints, which COCO lacks, as a shoulder.
 SIGMAS: Floats = np.array(
@@ -123,6 +161,23 @@ def get_skeleton(skeleton: str | Skeleton) -> Skeleton:
     if skeleton not in SKELETONS:
         raise ValueError(f"unknown skeleton {skeleton!r}; known: {', '.join(sorted(SKELETONS))}")
     return SKELETONS[skeleton]
+
+
+def joint_name(name: str) -> str:
+    """A joint's name as it is spelt here: "LShoulder", "shoulder-left" and "Left Shoulder" are "left_shoulder"."""
+    words = [w.lower() for w in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)]
+    short = len(words) == 1 and words[0][:1] in ("l", "r") and f"left_{words[0][1:]}" in NETWORK.joints
+    if short and words != ["rear"]:  # which is the end of a horse
+        words = [words[0][:1], words[0][1:]]
+    sides = [w for w in words if w in ("l", "r", "left", "right")]
+    rest = [w for w in words if w not in sides]
+    return "_".join([{"l": "left", "r": "right"}.get(s, s) for s in sides] + rest)
+
+
+def skeleton_of(names: Sequence[str]) -> str | None:
+    """The skeleton whose joints have these names, in this order; None if there is none."""
+    joints = tuple(ALIASES.get(n, n) for n in map(joint_name, names))
+    return next((s.name for s in SKELETONS.values() if s.joints == joints), None)
 
 
 def convert(keypoints: Floats, source: Skeleton, target: Skeleton) -> Floats:

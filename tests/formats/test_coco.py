@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pose_refine import Poses
+from pose_refine import Poses, refine
 from pose_refine.formats import coco
 from pose_refine.skeletons import SKELETONS
 
@@ -138,3 +138,104 @@ def test_result_shares_nothing_with_what_was_handed_in():
 def test_numpy_numbers():
     entry = PERSON | {"keypoints": list(np.arange(1, 52, dtype=np.float32))}
     assert coco.read([entry]).keypoints[0, 16].tolist() == [49, 50]
+
+
+def alphapose(joints=17, **more):
+    """One person as AlphaPose writes it: scores up to 6 for COCO models.
+
+    Source: https://github.com/MVIG-SJTU/AlphaPose/blob/master/alphapose/utils/pPose_nms.py (write_json)
+    """
+    flat = [v for k in range(joints) for v in (100.5 + k, 20.25 * k, 0.3 + k / 3)]
+    box = [90.0, 0.0, 40.0, 400.0]
+    return {"image_id": "a photo.jpg", "category_id": 1, "keypoints": flat, "score": 2.9, "box": box, **more}
+
+
+def pifpaf(**more):
+    """One person as OpenPifPaf 0.13.11's Annotation.json_data gave it, scaled and shifted back to the image.
+
+    Source: https://openpifpaf.github.io/predict_cli.html
+    """
+    lost = [-6.0, 4.0, 0.0]
+    flat = [*lost * 5, 194.25, 105.0, 0.9, 295.4, 108.0, 0.01, *lost * 4, 214.0, 304.5, 0.8, *lost * 5]
+    return {"keypoints": flat, "bbox": [194.25, 105.0, 101.15, 199.5], "score": 0.1, "category_id": 1, **more}
+
+
+@pytest.mark.parametrize(("joints", "skeleton"), [(17, "coco17"), (26, "halpe26"), (136, "halpe136")])
+def test_alphapose(joints, skeleton):
+    given = [alphapose(joints), alphapose(joints)]
+    poses = coco.read(given)
+    assert poses.skeleton == skeleton
+    assert poses.present.all()
+    assert poses.keypoints[1, 4].tolist() == [104.5, 81]
+    assert poses.scores[1, 3] == np.float32(1.3)
+    assert json.dumps(coco.write(poses, given)) == json.dumps(given)
+
+
+def test_alphapose_of_several_images():
+    with pytest.raises(ValueError, match=r"one image's people, got image ids \['a photo.jpg', 'b.jpg'\]"):
+        coco.read([alphapose(), alphapose() | {"image_id": "b.jpg"}])
+
+
+def test_pifpaf():
+    given = [pifpaf()]
+    poses = coco.read(given)
+    assert poses.skeleton == "coco17"
+    assert np.flatnonzero(poses.present[0]).tolist() == [5, 6, 11]
+    assert poses.keypoints[0, 6].tolist() == [np.float32(295.4), 108]
+    assert json.dumps(coco.write(poses, given)) == json.dumps(given)
+
+
+def test_pifpafs_joints_that_are_found_are_written():
+    given = [pifpaf()]
+    poses = coco.read(given)
+    keypoints, scores = poses.keypoints.copy(), poses.scores.copy()
+    keypoints[0, 0], scores[0, 0] = (240, 60), 0.5
+    out = coco.write(Poses(keypoints, scores, "coco17"), given)
+    assert out == [pifpaf() | {"keypoints": [240, 60, 0.5, *pifpaf()["keypoints"][3:]]}]
+    assert given == [pifpaf()]
+
+
+# Scores of a person's joints, and which are there.
+SCORES = {
+    "0 for one": ([0, *[0.5] * 16], [False, *[True] * 16]),
+    "visibility": ([0, 1, *[2] * 15], [False, *[True] * 16]),
+    "logits": ([-1.5, *[3] * 16], [True] * 17),
+    "0 for all says nothing": ([0] * 17, [True] * 17),
+}
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_score_of_0_among_others_is_missing(name):
+    scores, there = SCORES[name]
+    flat = [v for k, score in enumerate(scores) for v in (k + 1, 10, score)]
+    poses = coco.read([PERSON, PERSON | {"keypoints": flat}])
+    assert poses.present[0].all()
+    assert poses.present[1].tolist() == there
+
+
+IDS = {
+    "AlphaPose": ([alphapose(idx=3), alphapose(idx=[1.0])], [3, [1.0]]),
+    "OpenPifPaf, one not tracked": ([pifpaf(id_=4), pifpaf()], [4, None]),
+    "others": ([PERSON | {"track_id": 9}], [9]),
+    "none": ([PERSON | {"id": 9}], None),
+}
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_ids(name):
+    entries, expected = IDS[name]
+    assert coco.read(entries).ids == expected
+
+
+@pytest.mark.parametrize("recover", [True, False])
+def test_refine(photo, pose, recover):
+    flat = np.where(np.isnan(pose[0, :, :1]), [-6.0, 4.0, 0.0], pose[0]).round(2).ravel().tolist()
+    given = [pifpaf(keypoints=flat, id_=2)]
+    out = refine(photo, given, recover=recover)
+    known = ~np.isnan(pose[0, :, 0])
+    expected = refine(photo, pose, recover=recover)[0]
+    triplets = np.array(out[0]["keypoints"]).reshape(17, 3)
+    assert np.abs(triplets - expected)[known].max() < 0.1
+    assert (triplets[~known] == [-6.0, 4.0, 0.0]).all() != recover
+    assert out == [pifpaf(keypoints=out[0]["keypoints"], id_=2)]
+    assert given[0]["keypoints"] == flat

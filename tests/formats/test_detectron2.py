@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from fakes import Instances
+from fakes.detectron2 import Instances
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays as numpy_arrays

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from fakes import Instances
+from fakes.detectron2 import Instances
 
 from pose_refine import Poses, formats
 

@@ -58,11 +58,17 @@ def people_of(count):
     return st.lists(one, max_size=2)
 
 
+def in_pixels(document):
+    """Whether some coordinate is well beyond 1, or nobody is there: otherwise the scale may be another one."""
+    values = [abs(v) for p in document["people"] for i, v in enumerate(p["pose_keypoints_2d"]) if i % 3 < 2]
+    return not any(values) or max(values) > 1.01
+
+
 documents = st.builds(
     lambda people, more: {"version": 1.3, **more, "people": people},
     st.sampled_from(list(COUNTS.values())).flatmap(people_of),
     extra,
-)
+).filter(in_pixels)
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -86,7 +92,7 @@ def test_models_are_told_apart_by_their_number_of_joints(skeleton):
 IDS = {
     "not tracked": ([person(25)], [[-1]]),
     "tracked": ([person(25, person_id=[4]), person(25, person_id=[2])], [[4], [2]]),
-    "older OpenPose, without": ([{"pose_keypoints_2d": [1] * 75}], [None]),
+    "older OpenPose, without": ([{"pose_keypoints_2d": [2] * 75}], [None]),
 }
 
 
@@ -94,6 +100,27 @@ IDS = {
 def test_ids(name):
     people, expected = IDS[name]
     assert openpose.read(document(*people)).ids == expected
+
+
+# Scales of coordinates within [-1, 1]: OpenPose's keypoint_scale 3 and 4 of a joint at (x, y) of a 640 x 480 image.
+SCALES = {
+    "3": lambda x, y: (x / 639, y / 479),
+    "4": lambda x, y: (2 * x / 639 - 1, 2 * y / 479 - 1),
+}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_other_scales_are_refused(scale):
+    someone = person(25)
+    flat = someone["pose_keypoints_2d"]
+    flat[0::3], flat[1::3] = zip(*map(SCALES[scale], flat[0::3], flat[1::3]), strict=True)
+    with pytest.raises(ValueError, match=r"keypoint_scale 0.*x \* \(width - 1\) from scale 3, \(x \+ 1\) / 2"):
+        openpose.read(document(someone))
+    assert len(openpose.read(document(someone, person(25)))) == 2  # one of them says that these are pixels
+
+
+def test_a_person_of_zeros_alone_has_no_scale():
+    assert not openpose.read(document({"pose_keypoints_2d": [0] * 75})).present.any()
 
 
 def test_zeros_are_missing():

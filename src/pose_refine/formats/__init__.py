@@ -1,15 +1,54 @@
-"""What estimators give, to `Poses` and back. One module a format; recognised by shape and attributes alone."""
+"""What estimators give, to `Poses` and back. One module a format; recognised by shape and attributes alone.
+
+Every module has three functions:
+  matches(poses) -> bool           is it this format? Never imports the library that it comes from.
+  read(poses, skeleton, shape)     -> Poses. `skeleton` is a name or None; `shape` (height, width) of the image or None.
+  write(poses, like, shape)        -> a copy of `like`, which `poses` were read from, with their joints.
+"""
 
 import json
 import os
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-import numpy as np
-
-from pose_refine.formats import arrays, coco, detectron2, openpose
+from pose_refine.formats import (
+    alphapose,
+    annotations,
+    arrays,
+    coco,
+    deeplabcut,
+    detectron1,
+    detectron2,
+    mmpose,
+    mpii,
+    openpose,
+    openpose_api,
+    posetrack,
+    rtmlib,
+    vitpose,
+)
 from pose_refine.poses import Poses
 from pose_refine.skeletons import get_skeleton
+
+# In this order: the first that matches.
+FORMATS: dict[str, ModuleType] = {
+    "array": arrays,
+    "detectron2": detectron2,
+    "detectron1": detectron1,
+    "mmpose": mmpose,
+    "vitpose": vitpose,
+    "rtmlib": rtmlib,
+    "alphapose": alphapose,
+    "openpose_api": openpose_api,
+    "coco_annotations": annotations,
+    "posetrack": posetrack,
+    "mpii": mpii,
+    "deeplabcut": deeplabcut,
+    "openpose": openpose,
+    "coco": coco,
+}
+Shape = tuple[int, int]
 
 
 def load(poses: Any) -> Any:
@@ -33,50 +72,49 @@ def load(poses: Any) -> Any:
     return content
 
 
-def read(poses: Any, skeleton: str | None = None) -> Poses:
-    """Read poses of any kind that is known.
-
-    Args:
-        poses: An array, a Poses, an OpenPose dict, a COCO results list, Detectron2 Instances or its output dict.
-        skeleton: Name of the skeleton, where the kind does not say.
+def detect(poses: Any) -> str:
+    """Name of the format of `poses`, a key of FORMATS.
 
     Raises:
-        TypeError: No kind that is known.
-        ValueError: A known kind that is not as it should be.
+        TypeError: No format that is known.
     """
-    if skeleton is not None:
-        get_skeleton(skeleton)
-    if isinstance(poses, Poses):
-        if skeleton not in (None, poses.skeleton):
-            raise ValueError(f"skeleton={skeleton!r}, but the Poses are {poses.skeleton!r}")
-        return poses
-    if isinstance(poses, np.ndarray):
-        return arrays.read(poses, skeleton)
-    if _is_detectron2(poses):
-        return detectron2.read(poses, skeleton)
-    if isinstance(poses, dict):
-        read = openpose.read(poses, skeleton)
-        if skeleton not in (None, read.skeleton):
-            raise ValueError(f"skeleton={skeleton!r}, but the OpenPose JSON has {read.skeleton!r}")
-        return read
-    if isinstance(poses, list):
-        return coco.read(poses, skeleton)
+    for name, module in FORMATS.items():
+        if module.matches(poses):
+            return name
     raise TypeError(
-        "poses: expected a numpy array, Poses, OpenPose JSON (dict or path), a COCO results list or Detectron2 "
-        f"Instances, got {type(poses).__name__}; a torch tensor needs .cpu().numpy()"
+        f"poses: {type(poses).__name__} is no format that is recognised; pass format= (one of {', '.join(FORMATS)}), "
+        "a numpy array (N, K, 3) of x, y, score, or Poses; a torch tensor needs .cpu().numpy()"
     )
 
 
-def write(poses: Poses, like: Any) -> Any:
+def read(poses: Any, skeleton: str | None = None, *, format: str | None = None, shape: Shape | None = None) -> Poses:
+    """Read poses of any format.
+
+    Args:
+        poses: What an estimator gave, or Poses.
+        skeleton: Name of the skeleton, where the format does not say.
+        format: A key of FORMATS; by default what `poses` look like.
+        shape: Height and width of the image, for formats with coordinates in [0, 1].
+
+    Raises:
+        TypeError: No format that is known.
+        ValueError: A known format that is not as it should be, or not the skeleton that was named.
+    """
+    if skeleton is not None:
+        get_skeleton(skeleton)
+    found = poses if isinstance(poses, Poses) else _module(poses, format).read(poses, skeleton, shape)
+    if skeleton not in (None, found.skeleton):
+        raise ValueError(f"skeleton={skeleton!r}, but the poses are {found.skeleton!r}")
+    known: Poses = found
+    return known
+
+
+def write(poses: Poses, like: Any, *, format: str | None = None, shape: Shape | None = None) -> Any:
     """`poses` as the same kind of object as `like`, which must be what they were read from."""
-    if isinstance(like, Poses):
-        return poses
-    if isinstance(like, np.ndarray):
-        return arrays.write(poses, like)
-    if _is_detectron2(like):
-        return detectron2.write(poses, like)
-    return openpose.write(poses, like) if isinstance(like, dict) else coco.write(poses, like)
+    return poses if isinstance(like, Poses) else _module(like, format).write(poses, like, shape)
 
 
-def _is_detectron2(poses: Any) -> bool:
-    return "instances" in poses if isinstance(poses, dict) else hasattr(poses, "get_fields")
+def _module(poses: Any, format: str | None) -> ModuleType:
+    if format is not None and format not in FORMATS:
+        raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
+    return FORMATS[format or detect(poses)]

@@ -1,5 +1,7 @@
 """Plain numpy arrays: (N, K, 2), (N, K, 3) or one person's (K, 3)."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,14 +10,19 @@ from pose_refine.poses import Poses, as_floats
 from pose_refine.skeletons import DEFAULT_BY_COUNT, get_skeleton
 
 
-def read(array: AnyArray, skeleton: str | None = None) -> Poses:
+def matches(poses: Any) -> bool:
+    return isinstance(poses, np.ndarray)
+
+
+def read(array: AnyArray, skeleton: str | None = None, shape: object = None) -> Poses:
     """Read an array of keypoints.
 
     A joint is missing where a coordinate is NaN, or where x, y and the score (if there is one) are all 0.
 
     Args:
         array: (N, K, 2) x, y; (N, K, 3) x, y, score; or (K, 3) for one person.
-        skeleton: Name of the skeleton; by default coco17 for K = 17, mpii16 for K = 16.
+        skeleton: Name of the skeleton; by default that of `DEFAULT_BY_COUNT` for K.
+        shape: Not needed.
 
     Raises:
         TypeError: Not an array.
@@ -58,11 +65,11 @@ def changed(after: Poses, before: Poses) -> NDArray[np.bool_]:
     return differs & after.present
 
 
-def write(poses: Poses, like: AnyArray) -> Floats:
+def write(poses: Poses, like: AnyArray, shape: object = None) -> Floats:
     """`like` as float32 (N, K, 3), or (K, 3), with the joints of `poses`; what is missing stays as it came."""
     before = np.asarray(like, dtype=np.float32)
-    shape = (*before.shape[:-1], 3)
+    wanted = (*before.shape[:-1], 3)
     before = before.reshape(*poses.keypoints.shape[:2], before.shape[-1])
     if before.shape[2] == 2:
         before = np.concatenate([before, np.zeros_like(before[..., :1])], -1)
-    return np.where(poses.present[..., None], columns(poses), before).reshape(shape)
+    return np.where(poses.present[..., None], columns(poses), before).reshape(wanted)

@@ -1,23 +1,39 @@
 """COCO results, as Detectron, Detectron2 and pycocotools exchange them: a list of dicts with "keypoints", here of one
-image. Layout: https://cocodataset.org/#format-results"""
+image. AlphaPose's JSON (image_id is the file's name, idx the track, scores may exceed 1) and OpenPifPaf's (no image_id)
+are such lists too.
+
+Layouts: https://cocodataset.org/#format-results
+https://github.com/MVIG-SJTU/AlphaPose/blob/master/doc/output.md
+https://openpifpaf.github.io/predict_cli.html
+"""
 
 from copy import deepcopy
 from typing import Any
 
 import numpy as np
 
+from pose_refine.formats import pairs
 from pose_refine.formats.flat import changed_triplets, read_triplets
 from pose_refine.poses import Poses
 
 KEY = "keypoints"
+IDS = ("idx", "id_", "track_id")  # AlphaPose's, OpenPifPaf's, others'
 
 
-def read(results: list[dict[str, Any]], skeleton: str | None = None) -> Poses:
+def matches(poses: Any) -> bool:
+    return isinstance(poses, list)
+
+
+def read(results: list[dict[str, Any]], skeleton: str | None = None, shape: object = None) -> Poses:
     """Read the results of one image.
+
+    A joint is missing where x, y and score are 0, or where the score is 0 while another joint of that person has one:
+    OpenPifPaf scales and shifts the 0 of joints that it did not find.
 
     Args:
         results: Dicts with "keypoints", a flat list x, y, score of K joints.
         skeleton: Name of the skeleton; by default by K.
+        shape: Not needed.
 
     Raises:
         TypeError: Entries that are no dicts.
@@ -30,10 +46,17 @@ def read(results: list[dict[str, Any]], skeleton: str | None = None) -> Poses:
     images = {r.get("image_id") for r in results}
     if len(images) > 1:
         raise ValueError(f"COCO results: expected one image's people, got image ids {sorted(map(str, images))[:5]}")
-    return read_triplets([r[KEY] for r in results], skeleton, None)
+    found = read_triplets([r[KEY] for r in results], skeleton, _ids(results))
+    lost = pairs.unfound(found.scores, found.scores == 0)
+    return Poses(np.where(lost[..., None], np.nan, found.keypoints), found.scores, found.skeleton, found.ids)
 
 
-def write(poses: Poses, like: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _ids(results: list[dict[str, Any]]) -> list[object] | None:
+    key = next((k for k in IDS if any(k in r for r in results)), None)
+    return None if key is None else [r.get(key) for r in results]
+
+
+def write(poses: Poses, like: list[dict[str, Any]], shape: object = None) -> list[dict[str, Any]]:
     """A copy of `like` with the joints of `poses`; everything else stays as it was, the person's score too."""
     out = deepcopy(like)
     for entry, values in zip(out, changed_triplets(poses, read(like, poses.skeleton)), strict=True):

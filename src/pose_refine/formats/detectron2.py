@@ -33,7 +33,11 @@ def _array(instances: Any) -> AnyArray:
     return _tensor(instances).detach().float().cpu().numpy()
 
 
-def read(predictions: Any, skeleton: str | None = None) -> Poses:
+def matches(poses: Any) -> bool:
+    return "instances" in poses if isinstance(poses, dict) else hasattr(poses, "get_fields")
+
+
+def read(predictions: Any, skeleton: str | None = None, shape: object = None) -> Poses:
     """Read `pred_keypoints` (N, K, 3).
 
     Raises:
@@ -43,7 +47,7 @@ def read(predictions: Any, skeleton: str | None = None) -> Poses:
     return Poses(read.keypoints - EDGE[:2], read.scores, read.skeleton)
 
 
-def write(poses: Poses, like: Any) -> Any:
+def write(poses: Poses, like: Any, shape: object = None) -> Any:
     """A copy of `like` with other `pred_keypoints`, on the same device, of the same dtype; all other fields shared."""
     instances = instances_of(like)
     values = _tensor(instances).detach().clone()

@@ -1,0 +1,65 @@
+"""Keypoints (N, K, 2) and scores (N, K) in two arrays or tensors, as heat-map estimators' Python APIs hand them over.
+
+Their decoders put a joint whose peak is not above 0 beside the crop: a score of 0 or less means that it was not found.
+"""
+
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pose_refine._types import AnyArray, Floats
+from pose_refine.formats.arrays import changed, skeleton_name
+from pose_refine.poses import Poses, as_floats
+
+Values = TypeVar("Values", AnyArray, torch.Tensor)
+
+
+def as_array(values: AnyArray | torch.Tensor) -> AnyArray:
+    """A tensor as an array; an array as it is."""
+    return values.detach().float().cpu().numpy() if isinstance(values, torch.Tensor) else values
+
+
+def read(keypoints: AnyArray, scores: AnyArray, skeleton: str | None) -> Poses:
+    """Read two arrays.
+
+    A joint is missing where a coordinate is NaN, where x, y and the score are all 0, or where the score is 0 or less
+    while another joint of that person has more (otherwise the scores say nothing).
+
+    Args:
+        keypoints: (N, K, 2) x, y in pixels.
+        scores: (N, K).
+        skeleton: Name of the skeleton; by default that of `DEFAULT_BY_COUNT` for K.
+
+    Raises:
+        ValueError: Another shape, not numbers, Inf, or no telling which skeleton.
+    """
+    joints, values = as_floats(keypoints, "keypoints"), as_floats(scores, "scores")
+    if joints.ndim != 3 or joints.shape[2] != 2 or values.shape != joints.shape[:2]:
+        raise ValueError(f"expected keypoints (N, K, 2) and scores (N, K), got {joints.shape} and {values.shape}")
+    nowhere = (joints == 0).all(-1) & (values == 0)
+    joints[nowhere | unfound(values, values <= 0)] = np.nan
+    return Poses(joints, values, skeleton_name(joints.shape[1], skeleton))
+
+
+def unfound(scores: Floats, low: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """`low` (N, K), but False for people all of whose joints are: there the scores say nothing."""
+    known = ~np.isnan(scores) & ~low
+    return low & known.any(1, keepdims=True)
+
+
+def put(after: Poses, before: Poses, keypoints: Values, scores: Values) -> tuple[Values, Values]:
+    """Copies of `keypoints` and `scores` with the joints that changed; the same kind, dtype and device."""
+    mask = changed(after, before)
+    return _filled(keypoints, mask, after.keypoints), _filled(scores, mask, after.scores)
+
+
+def _filled(values: Values, mask: NDArray[np.bool_], new: Floats) -> Values:
+    if isinstance(values, torch.Tensor):
+        tensor = values.detach().clone()
+        tensor[torch.from_numpy(mask)] = torch.from_numpy(new[mask]).to(values)
+        return tensor
+    array: AnyArray = values.copy()
+    array[mask] = new[mask]
+    return array

@@ -1,0 +1,1 @@
+"""Stand-ins for what is too heavy to install for a test, or too far away."""
