@@ -24,15 +24,15 @@ KINDS = {
     "predictor's dict": ({"instances": INSTANCES}, "coco17"),
 }
 UNKNOWN = {
-    "tensor": (torch.ones(1, 17, 3), r"got Tensor; a torch tensor needs \.cpu\(\)\.numpy\(\)"),
+    "tensor": (torch.ones(1, 17, 3), r"got Tensor, .* a torch tensor needs \.cpu\(\)\.numpy\(\)"),
     "tuple": (tuple(COCO), "got tuple"),
     "nothing": (None, "got NoneType"),
     "number": (5, "got int"),
     "path, which `load` is for": ("poses.json", "got str"),
 }
 SKELETONS = {
-    "Poses of another": (POSES, "mpii16", "'mpii16', but the Poses are 'coco17'"),
-    "OpenPose of another": (OPENPOSE, "coco17", "'coco17', but the OpenPose JSON has 'body25'"),
+    "Poses of another": (POSES, "mpii16", "'mpii16', but the poses are 'coco17'"),
+    "OpenPose of another": (OPENPOSE, "coco17", "'coco17', but the poses are 'body25'"),
     "COCO of another": (COCO, "mpii16", "mpii16 has 16 joints, got 17"),
     "array of another": (TRIPLETS, "mpii16", "mpii16 has 16 joints, got 17"),
     "Instances of another": (INSTANCES, "mpii16", "mpii16 has 16 joints, got 17"),
@@ -66,6 +66,27 @@ def test_unknown_kinds(name):
     given, words = UNKNOWN[name]
     with pytest.raises(TypeError, match=words):
         formats.read(given)
+
+
+def test_an_unknown_dict_is_told_by_its_keys():
+    for given in ({"joints3d": []}, [{"joints3d": []}]):
+        with pytest.raises(TypeError, match=r"with keys \['joints3d'\], which is no format"):
+            formats.read(given)
+
+
+@pytest.mark.parametrize("format", formats.FORMATS)
+@pytest.mark.parametrize("odd", [None, 3, "text", (), [], {}, object(), np.zeros(0), [[]], [None], ({}, {})], ids=str)
+def test_no_format_stumbles_over_what_is_not_its_own(format, odd):
+    assert formats.FORMATS[format].matches(odd) in (True, False)
+
+
+def test_an_explicit_format_wins():
+    flat = [1.0, 2, 0.5] * 18
+    assert formats.read([{"keypoints": flat}], "coco18", format="coco").skeleton == "coco18"
+    with pytest.raises(ValueError, match="format must be one of .*openpose.*, got 'openpos'"):
+        formats.read(OPENPOSE, format="openpos")
+    with pytest.raises(ValueError, match="OpenPose JSON: expected a 'people' list"):
+        formats.read({"bodies": []}, format="openpose")
 
 
 @pytest.mark.parametrize("name", SKELETONS)

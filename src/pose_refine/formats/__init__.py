@@ -20,12 +20,17 @@ from pose_refine.formats import (
     deeplabcut,
     detectron1,
     detectron2,
+    mediapipe,
     mmpose,
+    movenet,
     mpii,
     openpose,
     openpose_api,
     posetrack,
     rtmlib,
+    supervision,
+    torchvision,
+    ultralytics,
     vitpose,
 )
 from pose_refine.poses import Poses
@@ -33,7 +38,12 @@ from pose_refine.skeletons import get_skeleton
 
 # In this order: the first that matches.
 FORMATS: dict[str, ModuleType] = {
+    "movenet": movenet,
     "array": arrays,
+    "ultralytics": ultralytics,
+    "mediapipe": mediapipe,
+    "supervision": supervision,
+    "torchvision": torchvision,
     "detectron2": detectron2,
     "detectron1": detectron1,
     "mmpose": mmpose,
@@ -82,9 +92,16 @@ def detect(poses: Any) -> str:
         if module.matches(poses):
             return name
     raise TypeError(
-        f"poses: {type(poses).__name__} is no format that is recognised; pass format= (one of {', '.join(FORMATS)}), "
-        "a numpy array (N, K, 3) of x, y, score, or Poses; a torch tensor needs .cpu().numpy()"
+        f"poses: got {type(poses).__name__}{_keys(poses)}, which is no format that is recognised; pass a numpy array "
+        f"(N, K, 3) of x, y, score, Poses, or format= (one of {', '.join(FORMATS)}); a torch tensor needs "
+        ".cpu().numpy()"
     )
+
+
+def _keys(poses: Any) -> str:
+    """What a dict, or a list's first dict, holds: that tells most of what it is."""
+    first = poses[0] if isinstance(poses, list) and poses else poses
+    return f" with keys {sorted(map(str, first))[:8]}" if isinstance(first, dict) else ""
 
 
 def read(poses: Any, skeleton: str | None = None, *, format: str | None = None, shape: Shape | None = None) -> Poses:

@@ -21,7 +21,7 @@ IDS = ("idx", "id_", "track_id")  # AlphaPose's, OpenPifPaf's, others'
 
 
 def matches(poses: Any) -> bool:
-    return isinstance(poses, list)
+    return isinstance(poses, list) and all(isinstance(p, dict) and KEY in p for p in poses)
 
 
 def read(results: list[dict[str, Any]], skeleton: str | None = None, shape: object = None) -> Poses:

@@ -19,7 +19,7 @@ KEY = "pose_keypoints_2d"
 
 
 def matches(poses: Any) -> bool:
-    return isinstance(poses, dict)
+    return isinstance(poses, dict) and "people" in poses
 
 
 def read(document: dict[str, Any], skeleton: str | None = None, shape: object = None) -> Poses:

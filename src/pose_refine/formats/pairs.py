@@ -52,10 +52,11 @@ def unfound(scores: Floats, low: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def put(after: Poses, before: Poses, keypoints: Values, scores: Values) -> tuple[Values, Values]:
     """Copies of `keypoints` and `scores` with the joints that changed; the same kind, dtype and device."""
     mask = changed(after, before)
-    return _filled(keypoints, mask, after.keypoints), _filled(scores, mask, after.scores)
+    return filled(keypoints, mask, after.keypoints), filled(scores, mask, after.scores)
 
 
-def _filled(values: Values, mask: NDArray[np.bool_], new: Floats) -> Values:
+def filled(values: Values, mask: NDArray[np.bool_], new: Floats) -> Values:
+    """A copy of `values` (N, K, ...) with the joints of `mask` (N, K) from `new`; the same kind, dtype and device."""
     if isinstance(values, torch.Tensor):
         tensor = values.detach().clone()
         tensor[torch.from_numpy(mask)] = torch.from_numpy(new[mask]).to(values)

@@ -1,0 +1,86 @@
+"""MediaPipe's pose landmarks: the tasks API's `PoseLandmarkerResult` and the legacy solution's result. Never imported.
+
+Coordinates are shares of the image's width and height, from its edges: MediaPipe draws the landmark at x in column
+floor(x * width), so that the middle of the first pixel is 0.5 / width. All 33 landmarks are always there, also those
+outside the image. `visibility` is what users threshold, and gets the refined score; where it is None it stays so.
+`z`, presence, world landmarks and masks stay.
+Sources: https://ai.google.dev/edge/mediapipe/solutions/vision/pose_landmarker/python and
+https://github.com/google-ai-edge/mediapipe/blob/master/mediapipe/python/solutions/drawing_utils.py
+"""
+
+from copy import copy, deepcopy
+from typing import Any
+
+import numpy as np
+
+from pose_refine._types import Floats
+from pose_refine.formats.arrays import changed
+from pose_refine.poses import Poses
+
+SKELETON = "mediapipe33"
+KEY = "pose_landmarks"
+
+
+def matches(poses: Any) -> bool:
+    return hasattr(poses, KEY) and hasattr(poses, "pose_world_landmarks")
+
+
+def read(poses: Any, skeleton: str | None = None, shape: tuple[int, int] | None = None) -> Poses:
+    """Read the landmarks of everybody in an image.
+
+    Args:
+        poses: MediaPipe's result.
+        skeleton: Not needed.
+        shape: Height and width of the image, pixels.
+
+    Raises:
+        ValueError: No `shape`, or not 33 landmarks.
+    """
+    people = _people(poses)
+    values = np.array([[_numbers(mark) for mark in marks] for marks in people], dtype=np.float64)
+    values = values.reshape(len(people), -1, 3) if people else np.empty((0, 33, 3))
+    if values.shape[1] != 33:
+        raise ValueError(f"MediaPipe: expected 33 pose landmarks a person, got {values.shape[1]}")
+    keypoints = values[..., :2] * _size(shape) - 0.5
+    return Poses(keypoints.astype(np.float32), values[..., 2].astype(np.float32), SKELETON)
+
+
+def _size(shape: tuple[int, int] | None) -> Floats:
+    """(width, height) of the image.
+
+    Raises:
+        ValueError: It is not known.
+    """
+    if shape is None:
+        raise ValueError("MediaPipe: coordinates are shares of the image's size, which is not known here")
+    return np.array([shape[1], shape[0]], dtype=np.float32)
+
+
+def _people(poses: Any) -> list[Any]:
+    """The landmarks of each person: the legacy solution finds one or nobody, and then says None."""
+    marks = getattr(poses, KEY)
+    if hasattr(marks, "landmark"):
+        return [marks.landmark]
+    return list(marks) if marks is not None else []
+
+
+def _numbers(mark: Any) -> tuple[float, float, float]:
+    return mark.x, mark.y, np.nan if mark.visibility is None else mark.visibility
+
+
+def write(poses: Poses, like: Any, shape: tuple[int, int] | None = None) -> Any:
+    """A copy of `like` with the joints of `poses`."""
+    marks = deepcopy(getattr(like, KEY))
+    people = [marks.landmark] if hasattr(marks, "landmark") else marks or []
+    places = (poses.keypoints.astype(np.float64) + 0.5) / _size(shape)
+    mask = changed(poses, read(like, shape=shape))
+    for person, joint in zip(*np.nonzero(mask), strict=True):
+        mark = people[person][joint]
+        mark.x, mark.y = places[person, joint].tolist()
+        if mark.visibility is not None:
+            mark.visibility = float(poses.scores[person, joint])
+    if hasattr(like, "_replace"):  # the legacy solution's result is a named tuple
+        return like._replace(**{KEY: marks})
+    out = copy(like)
+    setattr(out, KEY, marks)
+    return out

@@ -1,0 +1,52 @@
+"""supervision's `KeyPoints`. Never imported: attributes are enough.
+
+A joint is missing where x and y are 0. Scores are `keypoint_confidence`, in versions before 0.29 `confidence`; where
+they are None they stay so. Source: https://supervision.roboflow.com/latest/keypoint/core/
+"""
+
+from copy import copy
+from typing import Any
+
+import numpy as np
+
+from pose_refine.formats import pairs
+from pose_refine.formats.arrays import changed, skeleton_name
+from pose_refine.poses import Poses, as_floats
+
+
+def matches(poses: Any) -> bool:
+    return all(hasattr(poses, name) for name in ("xy", "class_id", "data")) and _name(poses) is not None
+
+
+def _name(poses: Any) -> str | None:
+    """The newer name first: asking a newer version for the older one gives a warning."""
+    return next((n for n in ("keypoint_confidence", "confidence") if hasattr(poses, n)), None)
+
+
+def read(poses: Any, skeleton: str | None = None, shape: object = None) -> Poses:
+    """Read `xy` (N, K, 2) and the scores (N, K).
+
+    Raises:
+        ValueError: Other shapes, or no telling which skeleton.
+    """
+    xy, scores = as_floats(poses.xy, "xy"), getattr(poses, str(_name(poses)))
+    if not xy.size:  # KeyPoints.empty() has no joints
+        xy = np.empty((0, 17, 2), dtype=np.float32)
+    if xy.ndim != 3 or xy.shape[2] != 2:
+        raise ValueError(f"KeyPoints: expected xy (N, K, 2), got {xy.shape}")
+    known = (
+        as_floats(scores, "confidence") if scores is not None and len(xy) else np.full(xy.shape[:2], np.float32("nan"))
+    )
+    xy[(xy == 0).all(-1)] = np.nan
+    return Poses(xy, known, skeleton_name(xy.shape[1], skeleton))
+
+
+def write(poses: Poses, like: Any, shape: object = None) -> Any:
+    """A copy of `like` with other joints and scores; all else is shared."""
+    out, name = copy(like), str(_name(like))
+    if len(poses):
+        mask = changed(poses, read(like, poses.skeleton))
+        out.xy = pairs.filled(like.xy, mask, poses.keypoints)
+        if getattr(like, name) is not None:
+            setattr(out, name, pairs.filled(getattr(like, name), mask, poses.scores))
+    return out

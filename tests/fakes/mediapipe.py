@@ -1,0 +1,36 @@
+"""MediaPipe's results: the tasks API's as a run with version 1.2 showed it, the legacy solution's as documented."""
+
+from collections import namedtuple
+from dataclasses import dataclass
+
+
+@dataclass
+class NormalizedLandmark:
+    """https://github.com/google-ai-edge/mediapipe/blob/master/mediapipe/tasks/python/components/containers/landmark.py"""
+
+    x: float | None = None
+    y: float | None = None
+    z: float | None = None
+    visibility: float | None = None
+    presence: float | None = None
+    name: str | None = None
+
+
+@dataclass
+class PoseLandmarkerResult:
+    """https://ai.google.dev/edge/mediapipe/solutions/vision/pose_landmarker/python"""
+
+    pose_landmarks: list
+    pose_world_landmarks: list
+    segmentation_masks: list | None = None
+
+
+class NormalizedLandmarkList:
+    """The legacy solution's protobuf."""
+
+    def __init__(self, landmark):
+        self.landmark = landmark
+
+
+# https://github.com/google-ai-edge/mediapipe/blob/master/mediapipe/python/solution_base.py
+SolutionOutputs = namedtuple("SolutionOutputs", ["pose_landmarks", "pose_world_landmarks", "segmentation_mask"])
