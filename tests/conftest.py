@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pose_refine import Refiner
-from pose_refine.cli import demo_inputs
+from pose_refine.commands.demo import demo_inputs
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 

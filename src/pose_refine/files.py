@@ -1,23 +1,38 @@
-"""Files are written whole or not at all, and never over another one unasked."""
+"""Files are read and written whole: written beside their place, then renamed, and never over another one unasked."""
 
+import hashlib
+import io
 import json
 import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from pose_refine._types import AnyArray, Bytes
+from pose_refine._types import Bytes
+
+STREAM = Path("-")  # standard input, or output
+NPY_START = b"\x93NUMPY"
+PARTIAL = re.compile(r"\.(.+)\.\d+\.partial")
 
 
 def check_free(path: Path, overwrite: bool) -> None:
-    """Refuse early what could not be written late.
+    """Refuse early what could not be written late; standard output is always free.
 
     Raises:
         FileExistsError: `path` exists and may not be replaced.
+        IsADirectoryError: `path` is a folder.
         FileNotFoundError: Its folder does not exist.
     """
+    if path == STREAM:
+        return
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; expected the name of a file to write")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; use --overwrite to replace it")
     if not path.absolute().parent.is_dir():
@@ -25,13 +40,49 @@ def check_free(path: Path, overwrite: bool) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Through a temporary file beside it, then a rename."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    """Through a temporary file beside it, then a rename; a file that is replaced hands its permissions on."""
+    if path == STREAM:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    partial = _partial(path)
     try:
         partial.write_bytes(data)
+        if path.exists():
+            shutil.copymode(path, partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """A copy with the source's times and permissions, whole or not at all; makes the folders that it needs."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = _partial(target)
+    try:
+        shutil.copy2(source, partial)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+
+
+def remove_partials(paths: Iterable[Path]) -> None:
+    """What a process that was killed while it wrote these files left beside them."""
+    wanted = set(paths)
+    for folder in {path.parent for path in wanted}:
+        for partial in folder.glob(".*.partial"):
+            match = PARTIAL.fullmatch(partial.name)
+            if match and folder / match[1] in wanted:
+                partial.unlink(missing_ok=True)
+
+
+def digest(data: bytes) -> str:
+    """To tell contents apart."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def encode_picture(image: Bytes, suffix: str) -> bytes:
@@ -49,24 +100,48 @@ def encode_picture(image: Bytes, suffix: str) -> bytes:
     return data.tobytes()
 
 
-def encode_poses(poses: Any) -> bytes:
-    """A JSON format's content as JSON; an array as nested lists, null where missing."""
+def encode_poses(poses: Any, *, npy: bool = False) -> bytes:
+    """A JSON format's content as JSON; an array as .npy, or as nested lists, null where missing."""
+    if npy:
+        buffer = io.BytesIO()
+        np.save(buffer, poses)
+        return buffer.getvalue()
     if isinstance(poses, np.ndarray):
         values = poses.astype(float).round(3).astype(object)
         values[np.isnan(poses)] = None
         poses = values.tolist()
-    return (json.dumps(poses, allow_nan=False) + "\n").encode()
+    return (json.dumps(poses) + "\n").encode()  # a NaN that was in the JSON stays in it
 
 
-def read_poses(path: Path) -> AnyArray | Any:
-    """A .npy file's array; any other path as it is (formats read it).
+def read_poses(path: Path) -> Any:
+    """The array of a .npy file, the content of a JSON file; of standard input for "-".
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Not a .npy file, or one that holds Python objects.
+        ValueError: Neither JSON nor .npy, or .npy with Python objects in it.
     """
-    if path.suffix != ".npy":
-        return path
+    if path == STREAM:
+        return parse_poses(sys.stdin.buffer.read(), "standard input")
     if not path.is_file():
-        raise FileNotFoundError(f"no such pose file: {path}")
-    return np.load(path, allow_pickle=False)
+        raise FileNotFoundError(
+            f"{path} is a folder, expected a file" if path.is_dir() else f"no such pose file: {path}"
+        )
+    return parse_poses(path.read_bytes(), str(path))
+
+
+def parse_poses(data: bytes, name: str) -> Any:
+    """The content of a file: .npy told by how it starts, else JSON.
+
+    Raises:
+        ValueError: Neither of the two; `name` says whose data it is.
+    """
+    try:
+        if data.startswith(NPY_START):
+            return np.load(io.BytesIO(data), allow_pickle=False)
+        content = json.loads(data)
+    except (ValueError, EOFError, RecursionError) as error:
+        kind = ".npy" if data.startswith(NPY_START) or name.endswith(".npy") else "JSON"
+        raise ValueError(f"{name}: not a {kind} file: {error}") from error
+    if not isinstance(content, (dict, list)):
+        raise ValueError(f"{name}: expected a JSON object or list, got {type(content).__name__}")
+    return content

@@ -127,7 +127,7 @@ class Truth:
 
 
 # Shares of each kind of initial pose. PERFECT keeps right joints right; REAL is what users have.
-REAL, SYNTHETIC, PERFECT = 0.75, 0.17, 0.08
+REAL, SYNTHETIC, PERFECT = 0.88, 0.08, 0.04
 POSELESS = 0.12  # and of all samples, those that show no pose map at all
 ALONE, UNSEEN = 0.25, 0.15  # shares of samples that are shown nobody else; and of the others, not found by anyone
 TWICE = 0.05  # share of samples with the same person a second time among the others, as detectors do
@@ -166,7 +166,7 @@ def from_predictions(truth: Truth, estimators: AnyArray, rng: Generator) -> Floa
     per_joint = (rng.random((count, 1)) < 0.1) & (rng.random(first.shape[:2]) < 0.5)
     pose = np.where((per_joint & ~np.isnan(second[..., 0]))[..., None], second, first)
     poses, scores = pose[..., :2], pose[..., 2]
-    factor = np.where(rng.random(count) < 0.3, rng.uniform(0, 1.2, count), 1.0)[:, None, None]
+    factor = np.where(rng.random(count) < 0.3, rng.uniform(0.4, 1.6, count), 1.0)[:, None, None]
     scaled = truth.poses + factor * (poses - truth.poses)
     poses = np.where(np.isnan(scaled), poses, scaled).astype(np.float32)
     poses = mixed(poses, remove_unsure(poses, scores, rng), 1 / 3, rng)

@@ -1,0 +1,65 @@
+"""What several commands share: their options, and words on what was refined."""
+
+import argparse
+from typing import TypeAlias
+
+from pose_refine.formats import FORMATS
+from pose_refine.poses import Refinement
+from pose_refine.skeletons import SKELETONS
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+VERDICTS = ("moved", "kept", "recovered", "missing")
+
+
+def add_parser(commands: Commands, name: str, help: str, epilog: str | None = None) -> argparse.ArgumentParser:
+    """A command's parser; the epilog keeps its line breaks."""
+    return commands.add_parser(
+        name,
+        help=help,
+        description=help[0].upper() + help[1:] + ".",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_refiner_options(parser: argparse.ArgumentParser) -> None:
+    """--weights and --device."""
+    parser.add_argument("--weights", metavar="SOURCE", help="folder, name or hub repository (default: embedded)")
+    parser.add_argument("--device", help="torch device (default: cuda, else mps, else cpu)")
+
+
+def add_poses_options(parser: argparse.ArgumentParser, format: str = "--format") -> None:
+    """--format, by this name, and --skeleton: what POSES is, where it does not say."""
+    names = ", ".join(FORMATS)
+    parser.add_argument(
+        format,
+        dest="format",
+        choices=list(FORMATS),
+        metavar="FORMAT",
+        help=f"what POSES is: {names} (default: recognised)",
+    )
+    parser.add_argument(
+        "--skeleton",
+        choices=sorted(SKELETONS),
+        metavar="NAME",
+        help=f"which joints POSES has, where it does not say: {', '.join(sorted(SKELETONS))}",
+    )
+
+
+def add_recover_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-recover", dest="recover", action="store_false", help="leave missing joints missing")
+
+
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+
+def counted(result: Refinement) -> dict[str, int]:
+    """How many joints got each verdict."""
+    return {verdict: int((result.verdict == verdict).sum()) for verdict in VERDICTS}
+
+
+def summary(result: Refinement) -> str:
+    """One line on what changed."""
+    joints = ", ".join(f"{n} {verdict}" for verdict, n in counted(result).items() if n)
+    return f"{len(result.poses)} people: {joints or 'nothing to refine'}"

@@ -1,0 +1,136 @@
+"""pose-refine convert: poses to another skeleton or format; nothing is refined, no image is needed."""
+
+import argparse
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pose_refine import formats
+from pose_refine._types import Floats
+from pose_refine.commands.common import Commands, add_overwrite, add_parser, add_poses_options
+from pose_refine.commands.matching import OPENPOSE_ENDING
+from pose_refine.files import STREAM, check_free, encode_poses, read_poses, write_whole
+from pose_refine.formats import openpose
+from pose_refine.formats.arrays import columns
+from pose_refine.formats.flat import DECIMALS
+from pose_refine.poses import Poses
+from pose_refine.skeletons import SKELETONS, get_skeleton
+from pose_refine.skeletons import convert as convert_joints
+
+log = logging.getLogger("pose_refine")
+EPILOG = """\
+what may be written (--as):
+  array      .npy if OUT ends so, else JSON: nested lists (N, K, 3) of x, y, score, null where missing (default)
+  coco       JSON, COCO results: [{"image_id", "category_id": 1, "keypoints", "score"}, ...]
+  openpose   JSON as OpenPose writes it: body25, coco18 or mpi15 (default --to: body25)
+
+Joints are matched by name. What the new skeleton has and the old one lacks is missing (0, 0, 0; in arrays null or NaN),
+but for joints in the middle of others: neck, hips' middle, thorax. A joint whose score is not known gets 1 in JSON
+formats; a person's score is the mean of the joints'.
+
+examples:
+  pose-refine convert photo_keypoints.json -o coco17.json --to coco17 --as coco
+  pose-refine convert results.json -o photo_keypoints.json --as openpose
+  pose-refine convert poses.npy -o mpii.npy --to mpii16
+"""
+
+
+def add(commands: Commands) -> None:
+    parser = add_parser(commands, "convert", "write poses in another skeleton or format, without refining", EPILOG)
+    parser.add_argument(
+        "poses", type=Path, metavar="POSES", help="one image's people, as for `run`; - is standard input"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="- is standard output")
+    parser.add_argument("--to", choices=sorted(SKELETONS), metavar="NAME", help="skeleton wanted (default: as it is)")
+    parser.add_argument("--as", dest="kind", choices=("array", "coco", "openpose"), default="array", help="see below")
+    add_poses_options(parser, "--from")
+    parser.add_argument(
+        "--size", type=size, metavar="WxH", help="of the image, e.g. 640x480, for formats with coordinates in [0, 1]"
+    )
+    parser.add_argument("--image-id", help="for coco (default: the one in POSES, else its file's name)")
+    add_overwrite(parser)
+    parser.set_defaults(function=convert)
+
+
+def size(text: str) -> formats.Shape:
+    """(height, width) of "640x480"."""
+    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT in pixels, like 640x480, got {text!r}")
+    return int(match[2]), int(match[1])
+
+
+def convert(arguments: argparse.Namespace) -> int:
+    npy = arguments.output.suffix == ".npy"
+    if npy and arguments.kind != "array":
+        raise ValueError(f"--as {arguments.kind} is JSON, but OUT is {arguments.output.name}")
+    check_free(arguments.output, arguments.overwrite)
+    given = read_poses(arguments.poses)
+    poses = formats.read(given, arguments.skeleton, format=arguments.format, shape=arguments.size)
+    target = target_skeleton(arguments, poses.skeleton)
+    values = convert_joints(columns(poses), get_skeleton(poses.skeleton), get_skeleton(target))
+    converted = Poses(values[..., :2], values[..., 2], target, poses.ids)
+    if arguments.kind == "coco":
+        out: Any = as_coco(converted, image_id(arguments, given))
+    else:
+        out = as_openpose(converted) if arguments.kind == "openpose" else columns(converted)
+    write_whole(arguments.output, encode_poses(out, npy=npy))
+    log.info("%d people, %s to %s (%s) -> %s", len(poses), poses.skeleton, target, arguments.kind, arguments.output)
+    return 0
+
+
+def target_skeleton(arguments: argparse.Namespace, source: str) -> str:
+    """What was asked for; else what came, if the format can hold it."""
+    known = tuple(openpose.SKELETON_BY_COUNT.values())
+    if arguments.kind != "openpose":
+        return arguments.to or source
+    if arguments.to not in (None, *known):
+        raise ValueError(f"OpenPose's JSON holds {', '.join(known)}, not --to {arguments.to}")
+    return arguments.to or (source if source in known else known[0])
+
+
+def image_id(arguments: argparse.Namespace, given: Any) -> int | str | None:
+    """A number where it looks like one, as COCO's are."""
+    entries = given if isinstance(given, list) else []
+    found = {e["image_id"] for e in entries if isinstance(e, dict) and "image_id" in e}
+    if arguments.image_id is None and len(found) == 1:
+        known: int | str = found.pop()
+        return known
+    name = arguments.image_id
+    if name is None:
+        name = None if arguments.poses == STREAM else arguments.poses.stem.removesuffix(OPENPOSE_ENDING)
+    return int(name) if name and name.isdecimal() else name
+
+
+def triplets(poses: Poses) -> Floats:
+    """(N, K, 3) x, y, score as JSON formats have them: 0, 0, 0 where missing, score 1 where there is none."""
+    values = np.nan_to_num(columns(poses), nan=0.0)
+    values[..., 2] = np.where(np.isnan(poses.scores), 1, values[..., 2])
+    values[~poses.present] = 0
+    return values
+
+
+def flat(values: Floats) -> list[float]:
+    return [float(v) for v in values.astype(np.float64).round(DECIMALS).reshape(-1)]
+
+
+def as_coco(poses: Poses, image: int | str | None) -> list[dict[str, Any]]:
+    entries = []
+    for person, present in zip(triplets(poses), poses.present, strict=True):
+        score = float(person[present, 2].mean()) if present.any() else 0.0
+        entry = {"image_id": image, "category_id": 1, "keypoints": flat(person), "score": round(score, DECIMALS)}
+        entries.append(entry)
+    return entries
+
+
+def as_openpose(poses: Poses) -> dict[str, Any]:
+    ids = (
+        [[-1]] * len(poses)
+        if poses.ids is None
+        else [i if isinstance(i, list) else [-1 if i is None else i] for i in poses.ids]
+    )
+    people = zip(ids, triplets(poses), strict=True)
+    return {"version": 1.3, "people": [{"person_id": i, openpose.KEY: flat(p)} for i, p in people]}

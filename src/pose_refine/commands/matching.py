@@ -1,0 +1,137 @@
+"""Which image poses belong to, by the names of files."""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+log = logging.getLogger("pose_refine")
+SHOWN = 5  # names in a message
+IMAGE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".jp2", ".avif", ".gif",
+    ".pbm", ".pgm", ".ppm", ".pnm", ".pxm", ".sr", ".ras", ".exr", ".hdr", ".pic",
+)  # fmt: skip  # what OpenCV reads, where it was built with all of it
+POSE_SUFFIXES = (".json", ".npy")
+OPENPOSE_ENDING = "_keypoints"
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Names of poses and the images that they belong to.
+
+    Attributes:
+        images: Name of the poses to image file.
+        missing: Names without an image.
+        ambiguous: Names that may mean several images, or one that another name means, too: with these in words.
+    """
+
+    images: dict[str, Path]
+    missing: list[str]
+    ambiguous: dict[str, str]
+
+
+def list_files(folder: Path, suffixes: Sequence[str], leave_out: Path | None = None) -> list[str]:
+    """Files of these kinds in a folder and its subfolders, hidden ones and those in `leave_out` excepted.
+
+    Returns:
+        Paths relative to the folder, with forward slashes, sorted.
+    """
+    found = []
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [f for f in folders if not f.startswith(".") and Path(parent, f) != leave_out]
+        names = [f for f in files if f.lower().endswith(tuple(suffixes)) and not f.startswith(".")]
+        found += [Path(parent, f).relative_to(folder).as_posix() for f in names]
+    return sorted(found)
+
+
+def match_files(images: Path, names: Sequence[str]) -> Matches:
+    """Images of files of poses, which lie in the same subfolder and have the same stem.
+
+    Args:
+        images: Folder of images.
+        names: Files of poses, relative to their folder: photo.json, photo_keypoints.json, photo.jpg.json ...
+    """
+    by_stem = _by_stem(list_files(images, IMAGE_SUFFIXES))
+    return _matches(images, {name: _of_file(name, by_stem) for name in names}, {})
+
+
+def match_names(images: Path, names: Sequence[str]) -> Matches:
+    """Images by the names that a document calls them.
+
+    A name may have folders before it that `images` does not, or another suffix. Where two names come to mean the same
+    image, neither is believed; nor one that occurs twice.
+
+    Args:
+        images: Folder of images.
+        names: File names as in the document, e.g. "images/val/000342/000000.jpg".
+    """
+    files = list_files(images, IMAGE_SUFFIXES)
+    by_stem, known = _by_stem(files), set(files)
+    candidates = {name: _of_name(name.replace("\\", "/"), known, by_stem) for name in names}
+    users: dict[str, list[str]] = {}
+    for name in names:
+        for file in candidates[name][:1]:
+            users.setdefault(file, []).append(name)
+    shared = {n: f"{file}, but so do others ({shown(u)})" for file, u in users.items() if len(u) > 1 for n in u}
+    return _matches(images, candidates, shared)
+
+
+def shown(names: Sequence[str]) -> str:
+    """The first few, and how many."""
+    return ", ".join(names[:SHOWN]) + (f" ... ({len(names)} in all)" if len(names) > SHOWN else "")
+
+
+def matched(matches: Matches, images: Path) -> dict[str, Path]:
+    """The images of the names that have one; the other names are told.
+
+    Raises:
+        ValueError: No name has one, although there are names.
+    """
+    if matches.missing:
+        log.warning("left out, no such image in %s: %s", images, shown(matches.missing))
+    for name, files in matches.ambiguous.items():
+        log.warning("left out, not clear which image: %s may mean %s", name, files)
+    if not matches.images and (matches.missing or matches.ambiguous):
+        holds = shown(list_files(images, IMAGE_SUFFIXES)) or "no images"
+        raise ValueError(
+            f"no poses have an image; {images} holds {holds}. `pose-refine folder --help` tells how names match"
+        )
+    return matches.images
+
+
+def _without_suffix(path: str) -> str:
+    """Image suffixes only: in frame.0001 the number is none."""
+    return str(PurePosixPath(path).with_suffix("")) if path.lower().endswith(IMAGE_SUFFIXES) else path
+
+
+def _by_stem(files: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for file in files:
+        found.setdefault(_without_suffix(file), []).append(file)
+    return found
+
+
+def _of_file(name: str, by_stem: dict[str, list[str]]) -> list[str]:
+    stem = str(PurePosixPath(name).with_suffix(""))
+    stems = (stem, stem.removesuffix(OPENPOSE_ENDING), _without_suffix(stem))
+    found = next((by_stem[s] for s in stems if s in by_stem), [])
+    return [stem] if stem in found else found  # photo.jpg.json
+
+
+def _of_name(name: str, known: set[str], by_stem: dict[str, list[str]]) -> list[str]:
+    """The longest end of the path that is there; else the longest that is there with another suffix."""
+    parts = PurePosixPath(name).parts
+    ends = [str(PurePosixPath(*parts[i:])) for i in range(len(parts))]
+    exact = [end for end in ends if end in known]
+    stems = [by_stem[s] for s in map(_without_suffix, ends) if s in by_stem]
+    return exact[:1] or (stems[0] if stems else [])
+
+
+def _matches(images: Path, candidates: dict[str, list[str]], shared: dict[str, str]) -> Matches:
+    several = {name: ", ".join(found) for name, found in candidates.items() if len(found) > 1}
+    return Matches(
+        {n: images / found[0] for n, found in candidates.items() if len(found) == 1 and n not in shared},
+        [name for name, found in candidates.items() if not found],
+        {**several, **shared},
+    )

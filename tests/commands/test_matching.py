@@ -1,0 +1,86 @@
+import pytest
+
+from pose_refine.commands.matching import list_files, match_files, match_names
+
+# Images that are there, the name of the poses, and the image: a name, None (missing), or ... (ambiguous).
+FILES = {
+    "same stem": (["a.jpg"], "a.json", "a.jpg"),
+    "OpenPose": (["a.jpg"], "a_keypoints.json", "a.jpg"),
+    "OpenPose, a video's frame": (
+        ["dance_000000000012.png"],
+        "dance_000000000012_keypoints.json",
+        "dance_000000000012.png",
+    ),
+    "array": (["a.jpg"], "a.npy", "a.jpg"),
+    "capital suffix": (["a.JPG"], "a.json", "a.JPG"),
+    "with the image's suffix": (["a.jpg"], "a.jpg.json", "a.jpg"),
+    "with the suffix of one of two": (["a.jpg", "a.png"], "a.jpg.json", "a.jpg"),
+    "dots": (["a.0001.jpg", "a.jpg"], "a.0001_keypoints.json", "a.0001.jpg"),
+    "dots that are no suffix": (["a.jpg"], "a.0001_keypoints.json", None),
+    "an image that is called so": (["a.jpg", "a_keypoints.jpg"], "a_keypoints.json", "a_keypoints.jpg"),
+    "subfolder": (["x/a.jpg", "a.jpg"], "x/a_keypoints.json", "x/a.jpg"),
+    "other subfolder": (["x/a.jpg"], "a.json", None),
+    "longer name": (["ab.jpg"], "a.json", None),
+    "two images": (["a.jpg", "a.png"], "a_keypoints.json", ...),
+    "hidden image": ([".a.jpg"], ".a.json", None),
+    "no image": (["a.txt", "a.json"], "a.json", None),
+}
+NAMES = {
+    "as it is": (["a.jpg"], "a.jpg", "a.jpg"),
+    "with folders": (["val/1/a.jpg"], "val/1/a.jpg", "val/1/a.jpg"),
+    "more folders than there are": (["1/a.jpg", "a.jpg"], "images/val/1/a.jpg", "1/a.jpg"),
+    "backslashes": (["1/a.jpg"], "val\\1\\a.jpg", "1/a.jpg"),
+    "other suffix": (["a.png"], "a.jpg", "a.png"),
+    "the very suffix first": (["a.png", "a.jpg"], "x/a.jpg", "a.jpg"),
+    "two with other suffixes": (["a.png", "a.bmp"], "a.jpg", ...),
+    "no suffix": (["a.0.png"], "a.0", "a.0.png"),
+    "not there": (["b.jpg"], "a.jpg", None),
+}
+
+
+def write(folder, names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def check(matches, folder, name, expected):
+    if expected is None:
+        assert matches.missing == [name]
+    elif expected is ...:
+        assert list(matches.ambiguous) == [name]
+    else:
+        assert matches.images == {name: folder / expected}
+    assert len(matches.images) + len(matches.missing) + len(matches.ambiguous) == 1
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_files(tmp_path, case):
+    images, name, expected = FILES[case]
+    write(tmp_path, images)
+    check(match_files(tmp_path, [name]), tmp_path, name, expected)
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_names(tmp_path, case):
+    images, name, expected = NAMES[case]
+    write(tmp_path, images)
+    check(match_names(tmp_path, [name]), tmp_path, name, expected)
+
+
+def test_two_files_of_poses_may_share_an_image(tmp_path):
+    write(tmp_path, ["a.jpg"])
+    assert len(match_files(tmp_path, ["a.json", "a_keypoints.json"]).images) == 2
+
+
+def test_two_names_for_one_image_are_both_doubted(tmp_path):
+    write(tmp_path, ["0.jpg", "1.jpg"])
+    matches = match_names(tmp_path, ["x/0.jpg", "y/0.jpg", "x/1.jpg"])
+    assert matches.images == {"x/1.jpg": tmp_path / "1.jpg"}
+    assert matches.ambiguous["x/0.jpg"] == "0.jpg, but so do others (x/0.jpg, y/0.jpg)"
+    assert sorted(match_names(tmp_path, ["0.jpg", "0.jpg"]).ambiguous) == ["0.jpg"]
+
+
+def test_list_files(tmp_path):
+    write(tmp_path, ["b.json", "a/c.NPY", "a/.hidden.json", ".git/d.json", "out/e.json", "f.txt"])
+    assert list_files(tmp_path, (".json", ".npy"), leave_out=tmp_path / "out") == ["a/c.NPY", "b.json"]
