@@ -5,11 +5,22 @@ import torch
 
 from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH
 from pose_refine.encoding import decode, gaussian_maps, pose_maps
-from pose_refine.model import EVIDENCE, Decision, Model, gather_evidence
+from pose_refine.model import (
+    DOUBT,
+    EVIDENCE,
+    GIVEN,
+    HYPOTHESES,
+    Decision,
+    Model,
+    blend,
+    gather_evidence,
+    look,
+)
 from pose_refine.network import NetworkConfig
 
-GIVEN, PEAK, SUPPORT, DISTANCE, NEAR = range(5)
-FOUND_TAKEN, CLAIMED_TAKEN = 8, 9
+_, PEAK, _, SUPPORT = range(4)  # columns of the features
+DISTANCE, NEAR, FOUND_TAKEN, CLAIMED_TAKEN, DOUBTED_TAKEN, WHOLE = 9, 12, 15, 16, 17, 18
+CLAIMED, FOUND, DOUBTED = range(HYPOTHESES)
 
 
 def spread_pose(people=1):
@@ -26,6 +37,11 @@ def logits_of(poses):
     return 8 * gaussian_maps(poses, 4, 4.0)
 
 
+def evidence_of(logits, initial, others):
+    """With heat maps that doubt does not change."""
+    return gather_evidence(logits, logits, initial, others)
+
+
 @pytest.fixture
 def model():
     torch.manual_seed(0)
@@ -33,10 +49,10 @@ def model():
 
 
 def test_evidence_of_a_claim_that_is_right():
-    evidence = gather_evidence(logits_of(spread_pose()), spread_pose(), nobody())
+    evidence = evidence_of(logits_of(spread_pose()), spread_pose(), nobody())
     assert evidence.features.shape == (1, 19, EVIDENCE)
     assert (evidence.features[..., GIVEN] == 1).all()
-    torch.testing.assert_close(evidence.found, spread_pose(), atol=0.5, rtol=0)
+    torch.testing.assert_close(evidence.places[:, FOUND], spread_pose(), atol=0.5, rtol=0)
     torch.testing.assert_close(evidence.features[..., SUPPORT], evidence.features[..., PEAK], atol=0.1, rtol=0)
     assert (evidence.features[..., NEAR] > 0.99).all()
 
@@ -44,7 +60,7 @@ def test_evidence_of_a_claim_that_is_right():
 def test_evidence_of_a_claim_that_is_wrong():
     claimed = spread_pose()
     claimed[0, 3] += torch.tensor([60.0, -50.0])
-    features = gather_evidence(logits_of(spread_pose()), claimed, nobody()).features[0]
+    features = evidence_of(logits_of(spread_pose()), claimed, nobody()).features[0]
     others = torch.arange(19) != 3
     assert features[3, SUPPORT] < 0.05 < features[others, SUPPORT].min()
     assert features[3, DISTANCE] > 1 > features[others, DISTANCE].max()
@@ -54,11 +70,12 @@ def test_evidence_of_a_claim_that_is_wrong():
 def test_missing_joints_are_not_given_and_claim_what_was_found():
     initial = spread_pose(2)
     initial[0, [1, 7]] = torch.nan
-    evidence = gather_evidence(logits_of(spread_pose(2)), initial, nobody(2))
+    evidence = evidence_of(logits_of(spread_pose(2)), initial, nobody(2))
     missing = torch.isnan(initial[..., 0])
     assert torch.equal(evidence.features[..., GIVEN] == 0, missing)
-    assert torch.equal(evidence.claimed[missing], evidence.found[missing])
-    assert torch.equal(evidence.claimed[~missing], initial[~missing])
+    claimed, found, _ = evidence.places.unbind(1)
+    assert torch.equal(claimed[missing], found[missing])
+    assert torch.equal(claimed[~missing], initial[~missing])
     assert (evidence.features[missing][:, [SUPPORT, DISTANCE, NEAR]] == 0).all()
 
 
@@ -68,50 +85,93 @@ def test_evidence_tells_what_belongs_to_somebody_else():
     others = torch.cat([spread_pose()[:, None], nobody()[:, :2]], 1)
     others[0, 0, 4] = torch.nan
     others[0, 1, 1] = claimed[0, 1]
-    features = gather_evidence(logits_of(spread_pose()), claimed, others).features[0]
+    features = evidence_of(logits_of(spread_pose()), claimed, others).features[0]
     joints = torch.arange(19)
     assert (features[joints != 4, FOUND_TAKEN] > 0.99).all()
     assert features[4, FOUND_TAKEN] == 0
     assert features[1, CLAIMED_TAKEN] == 1
     assert features[joints != 1, CLAIMED_TAKEN].max() < 0.3
-    alone = gather_evidence(logits_of(spread_pose()), claimed, nobody()).features[0]
+    alone = evidence_of(logits_of(spread_pose()), claimed, nobody()).features[0]
     assert (alone[:, [FOUND_TAKEN, CLAIMED_TAKEN]] == 0).all()
-    assert torch.equal(gather_evidence(logits_of(spread_pose()), claimed, nobody()[:, :0]).features[0], alone)
+    assert torch.equal(evidence_of(logits_of(spread_pose()), claimed, nobody()[:, :0]).features[0], alone)
 
 
 @pytest.mark.parametrize("place", [1e6, -1e6, 3e4, torch.nan], ids=["far", "far before", "outside", "all missing"])
 @pytest.mark.parametrize("contrast", [0, 1, 200], ids=["flat", "plain", "sharp"])
 def test_features_are_finite(place, contrast):
     initial = torch.full((2, 19, 2), place)
-    evidence = gather_evidence(logits_of(spread_pose(2)) * contrast, initial, initial[:, None])
+    evidence = evidence_of(logits_of(spread_pose(2)) * contrast, initial, initial[:, None])
     assert evidence.features.isfinite().all()
-    assert evidence.found.isfinite().all()
+    assert evidence.places[:, FOUND:].isfinite().all()
     assert (evidence.features[..., SUPPORT] == 0).all()
 
 
 def test_the_whole_pose_tells_how_good_its_estimator_is():
-    """The seventh number is the mean nearness of the joints that were given, and only of them."""
+    """The mean nearness of the joints that were given, and only of them."""
     initial = spread_pose()
     initial[0, :9] = torch.nan
     initial[0, 9] += 100
-    whole = gather_evidence(logits_of(spread_pose()), initial, nobody()).features[0, :, 6]
+    whole = evidence_of(logits_of(spread_pose()), initial, nobody()).features[0, :, WHOLE]
     assert whole.tolist() == pytest.approx([0.9] * 19, abs=0.01)
 
 
-def test_decision_gives_two_logits_a_joint():
+def test_evidence_compares_believing_with_doubting():
+    """In doubt the network finds the left eye elsewhere."""
+    doubtful = spread_pose()
+    doubtful[0, 1] += torch.tensor([40.0, 0.0])
+    evidence = gather_evidence(logits_of(spread_pose()), logits_of(doubtful), spread_pose(), doubtful[:, None])
+    torch.testing.assert_close(evidence.places[:, FOUND], spread_pose(), atol=0.5, rtol=0)
+    torch.testing.assert_close(evidence.places[:, DOUBTED], doubtful, atol=0.5, rtol=0)
+    apart = torch.linalg.vector_norm(evidence.places[:, FOUND] - evidence.places[:, DOUBTED], dim=-1)[0]
+    assert apart.argmax() == 1
+    assert evidence.features[0, 1, DOUBTED_TAKEN] > 0.99 > 0.01 > evidence.features[0, 1, FOUND_TAKEN]
+
+
+def test_decision_gives_logits_of_each_hypothesis_and_of_being_right():
     torch.manual_seed(0)
     features = torch.randn(50, 19, EVIDENCE) * 100
-    keep, right = Decision(19)(features)
-    assert keep.shape == right.shape == (50, 19)
-    for logit in (keep, right):
+    quality, right = Decision(19)(features)
+    assert quality.shape == (50, HYPOTHESES, 19)
+    assert right.shape == (50, 19)
+    for logit in (quality, right):
         assert logit.isfinite().all()
         assert logit.min() < 0 < logit.max()
 
 
 def test_the_decision_knows_which_joint_it_is():
     torch.manual_seed(0)
-    keep, right = Decision(19)(torch.zeros(1, 19, EVIDENCE))
-    assert len(set(keep[0].tolist())) == len(set(right[0].tolist())) == 19
+    quality, right = Decision(19)(torch.zeros(1, 19, EVIDENCE))
+    assert all(len(set(logits.tolist())) == 19 for logits in (*quality[0], right[0]))
+
+
+def places_of(*xs):
+    """Hypotheses (1, HYPOTHESES, 1, 2) on one line."""
+    return torch.tensor([[[[float(x), 100.0]] for x in xs]])
+
+
+BLENDS = {  # places, quality, expected x
+    "far apart: the best alone": ((20, 150, 60), (0.5, 0.9, 0.8), (150, 150)),
+    "the same place": ((80, 80, 80), (0.1, 0.9, 0.5), (80, 80)),
+    "close together: between, nearer to the better": ((80, 82, 81), (0.3, 0.9, 0.3), (81.1, 81.9)),
+    "two close, one far": ((80, 81, 180), (0.8, 0.8, 0.7), (80.4, 80.6)),
+}
+
+
+@pytest.mark.parametrize(("given", "expected"), [(1.0, 20), (0.0, 150)], ids=["claimed", "missing"])
+def test_blend_moves_a_claimed_joint_far_only_for_a_clear_gain(given, expected):
+    places, quality = places_of(20, 150, 150).expand(-1, -1, 19, -1), torch.tensor([0.8, 0.83, 0.8])
+    x, _ = blend(places, quality[None, :, None].expand(-1, -1, 19), torch.full((1, 19), given))[0, 5]
+    assert x == pytest.approx(expected, abs=0.1)
+
+
+@pytest.mark.parametrize("name", BLENDS)
+def test_blend(name):
+    xs, quality, (low, high) = BLENDS[name]
+    x, y = blend(
+        places_of(*xs).expand(-1, -1, 19, -1), torch.tensor([quality])[..., None].expand(-1, -1, 19), torch.ones(1, 19)
+    )[0, 5]
+    assert low - 1e-3 <= x <= high + 1e-3
+    assert y == pytest.approx(100)
 
 
 def crops_and_poses(people=2):
@@ -136,7 +196,7 @@ def test_forward(model):
 def test_forward_reads_colours_as_movenet_does(model):
     """Black is -1 and white 1."""
     seen = []
-    hook = model.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    hook = model.network.stem.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0][:, :, :-1, :-1]))
     levels = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, CROP_HEIGHT, CROP_WIDTH, 3)
     model(levels, spread_pose(2), nobody(2))
     hook.remove()
@@ -146,16 +206,32 @@ def test_forward_reads_colours_as_movenet_does(model):
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize(("bias", "believed"), [(20.0, "claimed"), (-20.0, "found")])
-def test_the_decision_chooses_between_claimed_and_found(model, bias, believed):
+def test_look_believes_and_doubts(model):
+    """As two runs of the network, of which the second is shown fainter fine maps."""
     crops, initial = crops_and_poses()
-    model.network.prior.zero_()  # else an untrained network finds what was claimed
+    image = crops.permute(0, 3, 1, 2).float() * (2 / 255) - 1
+    evidence = look(model.network, image, initial, initial.flip(0)[:, None])
+    pose8, pose4 = pose_maps(initial, initial.flip(0)[:, None])
+    faint = torch.cat([DOUBT * pose4[:, :19], pose4[:, 19:]], 1)
+    for place, maps in ((FOUND, pose4), (DOUBTED, faint)):
+        torch.testing.assert_close(evidence.places[:, place], decode(model.network(image, pose8, maps))[0])
+    assert not torch.equal(evidence.features[..., 1], evidence.features[..., 2])
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("believed", [CLAIMED, FOUND, DOUBTED], ids=["claimed", "found", "doubted"])
+def test_the_decision_chooses_between_the_hypotheses(model, believed):
+    crops, initial = crops_and_poses()
+    # an untrained network finds what was claimed while it believes, and what it sees while it doubts
+    model.network.prior.fill_(0.05)
     model.decision.out.weight.zero_()
-    model.decision.out.bias.copy_(torch.tensor([bias, 0.0]))
+    model.decision.out.bias.fill_(-20.0)
+    model.decision.out.bias[believed] = 20.0
+    model.decision.out.bias[HYPOTHESES] = 0.0
     keypoints, right = model(crops, initial, nobody(2))
     image = crops.permute(0, 3, 1, 2).float() * (2 / 255) - 1
-    found = decode(model.network(image, *pose_maps(initial, nobody(2))))[0]
-    claimed = torch.where(torch.isnan(initial), found, initial)
-    assert (found - claimed).abs().max() > 5
-    torch.testing.assert_close(keypoints, {"claimed": claimed, "found": found}[believed], atol=1e-2, rtol=0)
+    places = look(model.network, image, initial, nobody(2)).places
+    far = (places - places[:, [believed]]).abs().amax((1, 3)) > 60
+    assert far.any()
+    torch.testing.assert_close(keypoints[far], places[:, believed][far], atol=8, rtol=0)
     torch.testing.assert_close(right, torch.full_like(right, 0.5))

@@ -76,7 +76,7 @@ BAD = {
     "K of another skeleton": (people(1, 17), {"skeleton": "mpii16"}, ValueError, "16 joints, got 17"),
     "one column": (people(1)[..., :1], {}, ValueError, r"\(N, K, 2\)"),
     "four columns": (np.zeros((1, 17, 4)), {}, ValueError, r"\(N, K, 2\)"),
-    "four dimensions": (people(1)[None], {}, ValueError, r"\(1, 1, 17, 3\)"),
+    "four dimensions": (people(2)[:, None], {}, ValueError, r"\(2, 1, 17, 3\)"),
     "one person of two columns": (people(1)[0, :, :2], {}, ValueError, r"\(K, 3\)"),
     "Inf": (with_value(people(1), (0, 0, 0), np.inf), {}, ValueError, "Inf"),
     "text": (people(1).astype(str), {}, ValueError, "numbers"),
@@ -105,15 +105,18 @@ def test_empty_in_empty_out_without_weights(photo):
     assert refine(photo, nobody, model="no/such/folder").shape == (0, 17, 3)
 
 
-def test_one_and_many_give_the_same(refiner, photo, pose):
+def test_the_batch_size_changes_nothing(refiner, photo, pose):
     crowd = np.nan_to_num(pose) + RNG.normal(0, 4, (9, 17, 3)).astype(np.float32)
-    together = refiner.refine(photo, crowd)
-    alone = np.concatenate([refiner.refine(photo, crowd[i : i + 1], batch_size=1) for i in range(len(crowd))])
-    assert np.abs(together - alone).max() < 0.01
+    assert np.abs(refiner.refine(photo, crowd) - refiner.refine(photo, crowd, batch_size=1)).max() < 0.01
+
+
+def test_people_nearby_are_seen(refiner, photo, pose):
+    beside = pose + np.float32([40, 10, 0])
+    assert np.abs(refiner.refine(photo, np.concatenate([pose, beside]))[0] - refiner.refine(photo, pose)[0]).max() > 0.1
 
 
 def test_a_row_of_many_is_that_person(refiner, photo, pose):
-    crowd = np.concatenate([EMPTY, pose, people(1)])
+    crowd = np.concatenate([EMPTY, pose, EMPTY])
     assert np.abs(refiner.refine(photo, crowd)[1] - refiner.refine(photo, pose)[0]).max() < 0.01
 
 

@@ -11,55 +11,110 @@ from pose_refine.encoding import CELL_CENTRE, STRIDE, decode, pose_maps, window_
 from pose_refine.network import Network, NetworkConfig
 from pose_refine.skeletons import SIGMAS
 
-EVIDENCE = 10  # numbers a joint that the decision sees
+EVIDENCE = 22  # numbers a joint that the decision sees
+GIVEN = 0  # of them: whether the pose claims the joint
+HYPOTHESES = 3  # where a joint may be: claimed, found, found while doubting the claim
+DOUBT = 0.5  # height of the fine pose maps then: the network believes a weak estimator's pose more than it should
+CLOSE = 1.0  # OKS units: hypotheses this near each other are averaged
+MARGIN_OF_PROOF = 0.05  # so much better a place far from the claim must be: good joints must stay good
+SOFT = 0.2  # differences in quality that matter little in that average
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the network found, and how it compares with what was claimed; all (B, K, ...).
+    """Where each joint may be, and what speaks for it.
 
     Attributes:
-        found: (B, K, 2) crop pixels, decoded from the heat maps.
-        claimed: (B, K, 2) crop pixels, the initial pose; equal to `found` where missing.
+        places: (B, HYPOTHESES, K, 2) crop pixels: claimed by the initial pose (equal to found where missing), found by
+            the network, found by it while it doubts the claim.
         features: (B, K, EVIDENCE).
     """
 
-    found: Tensor
-    claimed: Tensor
+    places: Tensor
     features: Tensor
 
 
-def gather_evidence(logits: Tensor, initial: Tensor, others: Tensor) -> Evidence:
-    """Compare heat maps (B, K, h, w) with the initial pose (B, K, 2), and with those of the people nearby
+def look(
+    network: Network, image: Tensor, initial: Tensor, others: Tensor, dtype: torch.dtype = torch.float32
+) -> Evidence:
+    """Look at crops (B, 3, H, W) for the poses (B, K, 2), once as the network was trained and once in doubt.
+
+    Only the last layers run twice: doubt touches the fine pose maps alone.
+    """
+    pose8, pose4 = pose_maps(initial, others)
+    height = torch.ones(pose4.shape[1], 1, 1, device=image.device)
+    height[: initial.shape[1]] = DOUBT
+    with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
+        context = network.context(*network.features(image), pose8)
+        believing, doubting = network.answer(context, pose4), network.answer(context, pose4 * height)
+    return gather_evidence(believing, doubting, initial, others)
+
+
+def gather_evidence(believing: Tensor, doubting: Tensor, initial: Tensor, others: Tensor) -> Evidence:
+    """Compare two heat maps (B, K, h, w) with the initial pose (B, K, 2), and with the poses of the people nearby
     (B, M, K, 2); crop pixels, NaN where missing.
 
     How far a whole pose lies from what was found tells how good its estimator is: that is how the decision knows
     whom to believe without knowing the estimator.
     """
-    found, peak = decode(logits)
+    (found, peak), (doubted, doubted_peak) = decode(believing), decode(doubting)
     missing = torch.isnan(initial[..., 0])
     claimed = torch.where(missing[..., None], found, initial)
-    probability = logits.float().flatten(2).softmax(-1).view(logits.shape)
-    cell = ((claimed.clamp(-1e4, 1e4) - CELL_CENTRE) / STRIDE).round().long()
-    support = window_mass(probability, cell[..., 0], cell[..., 1])[0].sum(-1)
-    distance = oks_distance(found, claimed)
     given = (~missing).float()
-    count = given.sum(1, keepdim=True).clamp_min(1)
-    near = torch.exp(-distance.square() / 2)
-    entropy = -(probability * (probability + 1e-9).log()).sum((2, 3))
+    everybody = torch.ones_like(given)
+    seen, seen_doubting = probability_of(believing), probability_of(doubting)
+    moved, moved_doubting = oks_distance(found, claimed), oks_distance(doubted, claimed)
+    apart = oks_distance(found, doubted)
     features = [
         given,
         peak,
-        support * given,
-        torch.log1p(distance) * given,
-        near * given,
-        entropy / 5,
-        ((near * given).sum(1, keepdim=True) / count).expand_as(given),
-        peak.mean(1, keepdim=True).expand_as(given),
+        doubted_peak,
+        mass_at(seen, claimed) * given,
+        mass_at(seen_doubting, claimed) * given,
+        mass_at(seen, doubted),
+        mass_at(seen_doubting, found),
+        entropy(seen) / 5,
+        entropy(seen_doubting) / 5,
+        torch.log1p(moved) * given,
+        torch.log1p(moved_doubting) * given,
+        torch.log1p(apart),
+        near(moved) * given,
+        near(moved_doubting) * given,
+        near(apart),
         taken(found, others),
         taken(claimed, others) * given,
+        taken(doubted, others),
+        mean_over_joints(near(moved), given),
+        mean_over_joints(near(moved_doubting), given),
+        mean_over_joints(near(apart), everybody),
+        mean_over_joints(peak, everybody),
     ]
-    return Evidence(found, claimed, torch.stack(features, -1))
+    return Evidence(torch.stack([claimed, found, doubted], 1), torch.stack(features, -1))
+
+
+def probability_of(logits: Tensor) -> Tensor:
+    return logits.float().flatten(2).softmax(-1).view(logits.shape)
+
+
+def mass_at(probability: Tensor, points: Tensor) -> Tensor:
+    """Probability (B, K) in the window around points (B, K, 2) crop pixels."""
+    cell = ((points.clamp(-1e4, 1e4) - CELL_CENTRE) / STRIDE).round().long()
+    return window_mass(probability, cell[..., 0], cell[..., 1])[0].sum(-1)
+
+
+def entropy(probability: Tensor) -> Tensor:
+    return -(probability * (probability + 1e-9).log()).sum((2, 3))
+
+
+def near(distance: Tensor) -> Tensor:
+    """Similarity of a distance in OKS units, in [0, 1]."""
+    return torch.exp(-distance.square() / 2)
+
+
+def mean_over_joints(values: Tensor, weight: Tensor) -> Tensor:
+    """The person's weighted mean, at each joint, (B, K)."""
+    mean = (values * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp_min(1)
+    return mean.expand_as(values)
 
 
 def oks_distance(a: Tensor, b: Tensor) -> Tensor:
@@ -77,18 +132,36 @@ def taken(points: Tensor, others: Tensor) -> Tensor:
 
 
 class Decision(nn.Module):
-    """Whom to believe, a joint: how much of the claimed position to keep, and how likely the result is right."""
+    """Whom to believe, a joint: how good each hypothesis is, and how likely the result is right."""
 
-    def __init__(self, joints: int, width: int = 32) -> None:
+    def __init__(self, joints: int, width: int = 48) -> None:
         super().__init__()
         self.hidden = nn.Linear(EVIDENCE + joints, width)
-        self.out = nn.Linear(width, 2)
+        self.out = nn.Linear(width, HYPOTHESES + 1)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of the share of the claimed position to keep, and of being right; each (B, K)."""
+        """Logits of the similarity to the truth of each hypothesis (B, HYPOTHESES, K), and of being right (B, K)."""
         joint = torch.eye(features.shape[1], device=features.device).expand(len(features), -1, -1)
         y: Tensor = self.out(F.relu(self.hidden(torch.cat([features, joint], -1))))
-        return y[..., 0], y[..., 1]
+        return y[..., :-1].transpose(1, 2), y[..., -1]
+
+
+def blend(places: Tensor, quality: Tensor, given: Tensor) -> Tensor:
+    """The best place, averaged with those close to it: the middle of two far places is nobody's joint.
+
+    Args:
+        places: (B, HYPOTHESES, K, 2) crop pixels.
+        quality: (B, HYPOTHESES, K) expected similarity to the truth, in [0, 1].
+        given: (B, K) 1 where the pose claims a joint, 0 where it is missing.
+
+    Returns:
+        (B, K, 2) crop pixels.
+    """
+    far = 1 - near(oks_distance(places, places[:, :1]))
+    best = (quality - MARGIN_OF_PROOF * far * given[:, None]).argmax(1, keepdim=True)
+    best = best[..., None].expand(-1, -1, -1, 2)
+    weight = (quality / SOFT).softmax(1) * near(oks_distance(places, places.gather(1, best)) / CLOSE)
+    return (places * (weight / weight.sum(1, keepdim=True))[..., None]).sum(1)
 
 
 class Model(nn.Module):
@@ -118,9 +191,6 @@ class Model(nn.Module):
             Keypoints (B, K, 2) crop pixels, and P(within the OKS-0.85 radius) (B, K).
         """
         image = crops.permute(0, 3, 1, 2).to(memory_format=torch.channels_last).float() * (2 / 255) - 1
-        with torch.autocast(crops.device.type, dtype, enabled=dtype != torch.float32):
-            logits = self.network(image, *pose_maps(initial, others))
-        evidence = gather_evidence(logits, initial, others)
-        keep, right = self.decision(evidence.features)
-        blend = evidence.found + torch.sigmoid(keep)[..., None] * (evidence.claimed - evidence.found)
-        return blend, torch.sigmoid(right)
+        evidence = look(self.network, image, initial, others, dtype)
+        quality, right = self.decision(evidence.features)
+        return blend(evidence.places, torch.sigmoid(quality), evidence.features[..., GIVEN]), torch.sigmoid(right)

@@ -21,6 +21,8 @@ LAST_WIDTH = 1280
 PYRAMID = (64, 64, 32, 24)  # widths of the laterals at strides 32, 16, 8, 4
 STRIDE4_BLOCK, STRIDE8_BLOCK, STRIDE16_BLOCK = 2, 5, 9  # where the pyramid taps the trunk
 
+Context = tuple[Tensor, Tensor, Tensor, Tensor]
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -193,13 +195,22 @@ class Network(nn.Module):
         fine, coarse = self.pyramid(F.relu6(self.last(x)), x16, x8, x4)
         return fine, coarse
 
-    def heads(self, x4: Tensor, x8: Tensor, pose8: Tensor, pose4: Tensor) -> Tensor:
-        """From the features and the pose maps to heat maps."""
+    def context(self, x4: Tensor, x8: Tensor, pose8: Tensor) -> Context:
+        """From the features and the coarse pose maps to all that does not depend on the fine ones."""
         x8 = x8 + self.pose_input(pose8)
         fine, coarse = self.deeper(x4, x8)
         image_only = F.pad(self.heatmap(fine), (0, 0, 0, 0, 0, self.config.joints - MOVENET_JOINTS))
-        y: Tensor = image_only + self.pose_branch(x8, coarse, fine, pose4) + self.prior * pose4[:, : self.config.joints]
+        return x8, coarse, fine, image_only
+
+    def answer(self, context: Context, pose4: Tensor) -> Tensor:
+        """From there and the fine pose maps to heat maps."""
+        *features, image_only = context
+        y: Tensor = image_only + self.pose_branch(*features, pose4) + self.prior * pose4[:, : self.config.joints]
         return y
+
+    def heads(self, x4: Tensor, x8: Tensor, pose8: Tensor, pose4: Tensor) -> Tensor:
+        """From the features and the pose maps to heat maps."""
+        return self.answer(self.context(x4, x8, pose8), pose4)
 
     def forward(self, image: Tensor, pose8: Tensor, pose4: Tensor) -> Tensor:
         """Heat maps as logits; a softmax over space gives where each joint is.

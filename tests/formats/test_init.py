@@ -83,9 +83,9 @@ def test_no_format_stumbles_over_what_is_not_its_own(format, odd):
 def test_an_explicit_format_wins():
     flat = [1.0, 2, 0.5] * 18
     assert formats.read([{"keypoints": flat}], "coco18", format="coco").skeleton == "coco18"
-    with pytest.raises(ValueError, match="format must be one of .*openpose.*, got 'openpos'"):
+    with pytest.raises(ValueError, match=r"format must be one of .*openpose.*, got 'openpos'"):
         formats.read(OPENPOSE, format="openpos")
-    with pytest.raises(ValueError, match="OpenPose JSON: expected a 'people' list"):
+    with pytest.raises(ValueError, match=r"OpenPose JSON: expected a 'people' list"):
         formats.read({"bodies": []}, format="openpose")
 
 

@@ -1,37 +1,44 @@
 """The decision learns whom to believe, and how often it is right."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from pose_refine.model import EVIDENCE, Decision
+from pose_refine.model import EVIDENCE, HYPOTHESES, Decision, blend, near
 from pose_refine.network import Network, NetworkConfig
 from pose_refine.skeletons import SIGMAS
 from pose_refine.training.data import load_images, read_training_sets
-from pose_refine.training.decision import Cases, Inputs, collect, fit, held_out_inputs, join_cases, similarity
+from pose_refine.training.decision import Cases, Inputs, collect, distance, fit, held_out_inputs, join_cases
 
-TRUST_CLAIM, TRUST_FOUND, LUCK = range(3)  # kinds of people, told apart by the features
-LUCKY = 0.6  # share of the last kind whose joint is right, whomever one believes
+CLAIMED, FOUND, DOUBTED = range(HYPOTHESES)  # kinds of people too: whose hypothesis is right
+LUCK = 3  # one more kind: all hypotheses are one place, which is right or wrong by chance
+LUCKY = 0.6  # share of the joints of the last kind that are right
+FAR = 100.0  # crop pixels between hypotheses
 
 
-def made_up_cases(people=300, seed=0, miss=1.5):
-    """Each third of the people is of one kind; a wrong joint misses by `miss` OKS units in x and y.
+def made_up_cases(people=400, seed=0):
+    """Each fourth of the people is of one kind, told apart by the features; the truth is at (90, 120).
 
-    Returns the cases, whether the better choice is right (C, K), and the kinds (C,).
+    Returns the cases, whether the joint can be found (C, K), and the kinds (C,).
     """
     generator = torch.Generator().manual_seed(seed)
-    kind = torch.arange(people) * 3 // people
+    kind = torch.arange(people) * 4 // people
     features = torch.rand(people, 19, EVIDENCE, generator=generator) * 0.1
     features[..., 0] = 1
-    features[..., 1] = kind[:, None].float()
-    far = torch.full((people, 19, 2), miss)
+    for k in range(3):
+        features[..., 1 + k] += (kind == k)[:, None].float()
+    truth = torch.tensor([90.0, 120.0]).expand(people, 19, 2)
+    off = torch.eye(3).logical_not()[kind.clamp_max(2)].float()  # (C, HYPOTHESES)
     lucky = torch.rand(people, 19, generator=generator) < LUCKY
-    luck = torch.where(lucky[..., None], 0.0, far)
-    found = torch.where((kind == LUCK)[:, None, None], luck, far * (kind == TRUST_CLAIM)[:, None, None])
-    claimed = torch.where((kind == LUCK)[:, None, None], luck, far * (kind == TRUST_FOUND)[:, None, None])
+    off = torch.where((kind == LUCK)[:, None, None], (~lucky).float()[:, None].expand(-1, 3, -1), off[..., None])
+    side = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])  # each hypothesis errs in a direction of its own
+    side = torch.where((kind == LUCK)[:, None, None], side[:1], side[None])
+    places = truth[:, None] + FAR * off[..., None] * side[:, :, None]
     labelled = torch.rand(people, 19, generator=generator) < 0.8
-    real = torch.ones(people, dtype=torch.bool)
-    return Cases(features, found, claimed, labelled, real), lucky | (kind != LUCK)[:, None], kind
+    cases = Cases(features, places, truth, torch.full((people, 19), 10.0), labelled, torch.ones(people).bool())
+    return cases, lucky | (kind != LUCK)[:, None], kind
 
 
 @pytest.fixture(scope="module")
@@ -43,87 +50,66 @@ def fitted():
 
 
 @torch.no_grad()
-def decide(decision, seed=1):
-    """On people that it was not fitted to."""
-    cases, right, kind = made_up_cases(seed=seed)
-    keep, score = (torch.sigmoid(logit) for logit in decision(cases.features))
-    return keep, score, right.float(), kind
-
-
 def test_it_learns_whom_to_believe(fitted):
-    keep, _, _, kind = decide(fitted)
-    assert keep[kind == TRUST_CLAIM].min() > 0.9
-    assert keep[kind == TRUST_FOUND].max() < 0.1
+    cases, _, kind = made_up_cases(seed=1)  # people that it was not fitted to
+    quality = fitted(cases.features)[0].sigmoid()
+    for right in (CLAIMED, FOUND, DOUBTED):
+        assert (quality[kind == right].argmax(1) == right).all()
+        assert quality[kind == right][:, right].min() > 0.9
+    places = blend(cases.places, quality, torch.ones(400, 19))
+    assert (places - cases.truth)[kind != LUCK].abs().max() < 0.1
 
 
-def test_it_learns_from_joints_that_are_very_far_off():
-    """Where both the claim and the blend are far from the truth, 1 - OKS alone is flat."""
-    torch.manual_seed(0)
-    decision = Decision(19)
-    fit(decision, made_up_cases(miss=3.0)[0], steps=300)
-    keep, _, _, kind = decide(decision)
-    assert keep[kind == TRUST_CLAIM].mean() > 0.9
-    assert keep[kind == TRUST_FOUND].mean() < 0.1
-
-
-@pytest.mark.parametrize("which", [TRUST_CLAIM, TRUST_FOUND, LUCK], ids=["claim", "found", "luck"])
+@torch.no_grad()
+@pytest.mark.parametrize("which", [CLAIMED, FOUND, DOUBTED, LUCK], ids=["claim", "found", "doubted", "luck"])
 def test_its_scores_are_frequencies(fitted, which):
-    _, score, right, kind = decide(fitted)
-    rows = kind == which
-    assert score[rows].mean().item() == pytest.approx(right[rows].mean().item(), abs=0.1)
-    assert score[rows].mean(0).numpy() == pytest.approx(right[rows].mean().item(), abs=0.2)
+    cases, right, kind = made_up_cases(seed=1)
+    rows, score = kind == which, fitted(cases.features)[1].sigmoid()
+    share = right[rows].float().mean().item()
+    assert score[rows].mean().item() == pytest.approx(share, abs=0.1)
+    assert score[rows].mean(0).numpy() == pytest.approx(share, abs=0.2)
 
 
 def test_what_is_not_labelled_teaches_nothing():
     cases, _, _ = made_up_cases()
-    shown = torch.arange(300) % 2 == 0
-    wrong = torch.where(shown[:, None, None], cases.found, 50.0)
+    shown = torch.arange(400) % 2 == 0
     labelled = cases.labelled & shown[:, None]
+    wrong = torch.where(shown[:, None, None, None], cases.places, 9.0)
     weights = []
-    for found in (cases.found, wrong):
+    for places in (cases.places, wrong):
         torch.manual_seed(0)
         decision = Decision(19)
-        fit(decision, Cases(cases.features, found, cases.claimed, labelled, cases.real), steps=5)
+        fit(decision, replace(cases, places=places, labelled=labelled), steps=5)
         weights.append(decision.hidden.weight.detach().clone())
     assert torch.equal(*weights)
 
 
-def test_good_joints_weigh_more():
-    """Where claim and network are right equally often and cannot be told apart, the claim is kept."""
-    half = torch.arange(400) % 2 == 0
-    far = torch.full((400, 19, 2), 1.5)
-    found, claimed = far * half[:, None, None], far * ~half[:, None, None]
-    features = torch.ones(400, 19, EVIDENCE)
-    torch.manual_seed(0)
-    decision = Decision(19)
-    labelled, real = torch.ones(400, 19, dtype=torch.bool), torch.ones(400, dtype=torch.bool)
-    fit(decision, Cases(features, found, claimed, labelled, real), steps=150)
-    assert decision(features[:1])[0].sigmoid().min() > 0.6
-
-
 def test_scores_are_fitted_on_real_poses_alone():
     """Poses made from the truth are right here, real ones are wrong, and nothing tells them apart."""
+    cases, _, _ = made_up_cases()
     half = torch.arange(400) % 2 == 0
-    error = torch.full((400, 19, 2), 1.5) * half[:, None, None]
+    places = (cases.truth + FAR * half[:, None, None])[:, None].expand(-1, HYPOTHESES, -1, -1)
+    same = replace(cases, features=torch.ones(400, 19, EVIDENCE), places=places, real=half)
     torch.manual_seed(0)
     decision = Decision(19)
-    cases = Cases(torch.ones(400, 19, EVIDENCE), error, error, torch.ones(400, 19, dtype=torch.bool), half)
-    fit(decision, cases, steps=150)
-    assert decision(cases.features[:1])[1].sigmoid().max() < 0.1
+    fit(decision, same, steps=150)
+    assert decision(same.features[:1])[1].sigmoid().max() < 0.1
 
 
-def test_similarity_is_that_of_oks():
-    errors = torch.tensor([[0.0, 0.0], [1.0, 0.0], [3.0, 4.0]])
-    assert similarity(errors).tolist() == pytest.approx([1, np.exp(-0.5), np.exp(-12.5)])
+def test_distances_are_in_oks_units():
+    cases, _, _ = made_up_cases()
+    one = replace(cases, places=cases.truth[:, None] + torch.tensor([3.0, 4.0]), unit=torch.full((400, 19), 2.5))
+    torch.testing.assert_close(distance(one, one.places), torch.full((400, 1, 19), 2.0))
+    torch.testing.assert_close(distance(one, one.places[:, 0]), torch.full((400, 19), 2.0))
 
 
 def test_join_cases():
-    first, second = made_up_cases(30)[0], made_up_cases(60, seed=1)[0]
+    first, second = made_up_cases(32)[0], made_up_cases(60, seed=1)[0]
     both = join_cases([first, second])
-    assert both.features.shape == (90, 19, EVIDENCE)
-    assert torch.equal(both.labelled[30:], second.labelled)
-    assert torch.equal(both.claimed[:30], first.claimed)
-    assert both.real.shape == (90,)
+    assert both.features.shape == (92, 19, EVIDENCE)
+    assert torch.equal(both.labelled[32:], second.labelled)
+    assert torch.equal(both.places[:32], first.places)
+    assert both.real.shape == (92,)
 
 
 @pytest.fixture(scope="module")
@@ -160,14 +146,15 @@ def test_collect_measures_errors_in_oks_units(loaded):
     labelled = ~np.isnan(people.keypoints[rows][..., 0])
     np.testing.assert_array_equal(cases.labelled, labelled)
     expected = np.exp(-25 / (2 * people.area[rows][:, None] * (2 * SIGMAS) ** 2)) * labelled
-    np.testing.assert_allclose(similarity(cases.claimed) * cases.labelled, expected, atol=1e-3)
+    claimed = near(distance(cases, cases.places[:, CLAIMED]))
+    np.testing.assert_allclose(claimed * cases.labelled, expected, atol=1e-3)
     assert cases.features.shape == (2, 19, EVIDENCE)
     assert cases.features.isfinite().all()
 
 
 def test_collect_of_exact_poses_finds_no_error(loaded):
     cases = collected(loaded, loaded[1].keypoints[[2]], np.array([2]))
-    assert similarity(cases.claimed)[cases.labelled].min() > 0.999
+    assert near(distance(cases, cases.places[:, CLAIMED]))[cases.labelled].min() > 0.999
 
 
 def test_an_estimator_that_saw_nobody_held_out_is_no_error(loaded):

@@ -14,7 +14,6 @@ from pose_refine.formats import pairs
 from pose_refine.formats.arrays import changed, columns, skeleton_name
 from pose_refine.poses import Poses
 
-
 CACHED = {"xy", "xyn", "conf"}  # views of `data`, kept when first asked for
 
 

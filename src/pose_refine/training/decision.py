@@ -13,8 +13,7 @@ from tqdm import tqdm
 
 from pose_refine._types import AnyArray, Floats
 from pose_refine.crops import CROP_HEIGHT, crop_boxes, crop_matrices, to_crop
-from pose_refine.encoding import pose_maps
-from pose_refine.model import Decision, Evidence, gather_evidence
+from pose_refine.model import GIVEN, Decision, blend, look, near
 from pose_refine.network import Network
 from pose_refine.skeletons import SIGMAS
 from pose_refine.training.batches import cut
@@ -23,28 +22,28 @@ from pose_refine.training.heldout import shown
 from pose_refine.training.synthesis import initial_poses, nearly_perfect, remove
 
 RIGHT = 0.85  # keypoint similarity from which a joint counts as right
-PROTECT = 1.0  # how much more an error costs where the claimed joint was right
-CHOICE = 0.1  # weight of the choice beside the blend
 DRAWS = 4  # damaged poses a held-out person, beside every estimator's own
 STEPS, RATE = 600, 1e-2
 
 
 @dataclass(frozen=True)
 class Cases:
-    """Evidence on labelled people and its truth, (C, K, ...); distances in OKS units, e = d / (2 sigma sqrt(area)).
+    """Evidence on labelled people and its truth.
 
     Attributes:
         features: (C, K, EVIDENCE).
-        found: (C, K, 2) found minus truth.
-        claimed: (C, K, 2) claimed minus truth.
+        places: (C, HYPOTHESES, K, 2) crop pixels.
+        truth: (C, K, 2) crop pixels, 0 where there is none.
+        unit: (C, K) crop pixels in an OKS unit, 2 sigma sqrt(area).
         labelled: (C, K) whether there is a truth.
         real: (C,) whether an estimator gave the pose: scores are fitted on these alone, for poses that were made from
             the truth know where the annotator clicked.
     """
 
     features: Tensor
-    found: Tensor
-    claimed: Tensor
+    places: Tensor
+    truth: Tensor
+    unit: Tensor
     labelled: Tensor
     real: Tensor
 
@@ -92,15 +91,13 @@ def collect(network: Network, images: Tensor, people: People, inputs: Inputs) ->
         centres, heights = crop_boxes(poses[part], (images.shape[1], images.shape[2]))
         matrices = crop_matrices(centres, heights)
         initial, others = shown(poses[part], inputs.others[part], matrices, images.device)
-        logits = network(cut(images, people.image[rows[part]], matrices), *pose_maps(initial, others))
-        evidence: Evidence = gather_evidence(logits, initial, others)
+        evidence = look(network, cut(images, people.image[rows[part]], matrices), initial, others)
         truth = torch.as_tensor(to_crop(people.keypoints[rows[part]], matrices), device=images.device)
         scale = np.sqrt(people.area[rows[part]]) * CROP_HEIGHT / heights
         unit = 2 * sigmas * torch.as_tensor(scale, dtype=torch.float32, device=images.device)[:, None]
         labelled = ~torch.isnan(truth[..., 0])
-        truth = torch.nan_to_num(truth)
-        found, claimed = ((p - truth) / unit[..., None] for p in (evidence.found, evidence.claimed))
-        parts.append((evidence.features, found, claimed, labelled, torch.full((len(part),), inputs.real)))
+        is_real = torch.full((len(part),), inputs.real)
+        parts.append((evidence.features, evidence.places, torch.nan_to_num(truth), unit, labelled, is_real))
     return Cases(*(torch.cat(column).cpu().clone() for column in zip(*parts, strict=True)))
 
 
@@ -109,31 +106,30 @@ def join_cases(cases: list[Cases]) -> Cases:
 
 
 def fit(decision: Decision, cases: Cases, *, steps: int = STEPS) -> None:
-    """Fit in place: the share to keep, by 1 - OKS of the blended position and by which of the two is nearer; the score,
-    by its log-likelihood.
+    """Fit in place: the quality of each hypothesis, and whether the place that they give is right, by log-likelihood.
 
-    1 - OKS alone is flat between positions that are far apart, and falls into "never keep". An error costs more
-    (1 + PROTECT times) where the claimed joint was right: good joints must stay good.
+    Quality is learnt rather than the choice itself: a loss on the choice is flat between places that are far apart,
+    and falls into "always the same".
     """
     optimizer = torch.optim.AdamW(decision.parameters(), lr=RATE, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    of_claimed, of_found = similarity(cases.claimed), similarity(cases.found)
-    given = cases.features[..., 0] > 0
-    weight = 1 + PROTECT * ((of_claimed >= RIGHT) & given).float()
-    nearer, stake = (of_claimed > of_found).float(), (of_claimed - of_found).abs()
+    similar = near(distance(cases, cases.places))  # (C, HYPOTHESES, K)
     scored = cases.labelled & cases.real[:, None]
     for _ in tqdm(range(steps), desc="decision", mininterval=5):
-        keep, right = decision(cases.features)
-        result = similarity(cases.found + keep.sigmoid()[..., None] * (cases.claimed - cases.found))
-        choice = binary_cross_entropy_with_logits(keep, nearer, reduction="none") * stake
+        quality, right = decision(cases.features)
+        result = near(distance(cases, blend(cases.places, torch.sigmoid(quality.detach()), cases.features[..., GIVEN])))
+        choice = binary_cross_entropy_with_logits(quality, similar, reduction="none").mean(1)
         score = binary_cross_entropy_with_logits(right, (result >= RIGHT).float(), reduction="none")
-        loss = (weight * (1 - result + CHOICE * choice))[cases.labelled].mean() + score[scored].mean()
+        loss = choice[cases.labelled].mean() + score[scored].mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
 
 
-def similarity(error: Tensor) -> Tensor:
-    """Keypoint similarity exp(-e^2 / 2) of errors (..., 2) in OKS units."""
-    return torch.exp(-error.square().sum(-1) / 2)
+def distance(cases: Cases, places: Tensor) -> Tensor:
+    """Of places (C, K, 2) or (C, HYPOTHESES, K, 2) from the truth, in OKS units."""
+    many = places.ndim == 4
+    truth, unit = (cases.truth[:, None], cases.unit[:, None]) if many else (cases.truth, cases.unit)
+    apart: Tensor = torch.linalg.vector_norm(places - truth, dim=-1) / unit
+    return apart
