@@ -5,7 +5,7 @@ import pytest
 
 from pose_refine.poses import Poses
 from pose_refine.skeletons import SKELETONS
-from pose_refine.viz import ARROW, GUESS, LEFT, MIDDLE, RIGHT, color_of, draw, side_by_side
+from pose_refine.viz import GUESS, LEFT, MIDDLE, RIGHT, color_of, draw, side_by_side
 
 IMAGE = np.full((260, 300, 3), 90, dtype=np.uint8)
 JOINTS = SKELETONS["coco17"].joints
@@ -121,11 +121,133 @@ def test_a_joint_far_outside_neither_fails_nor_floods_the_picture(away):
     assert (drawn == IMAGE).all(-1).mean() > 0.5
 
 
+NEAR = np.stack(np.meshgrid([-1, 0, 1], [-1, 0, 1]), -1).reshape(-1, 2)
+
+
+def whitest(image, points):
+    """The brightest of the pixels at some points."""
+    return max(min(color_at(image, point)) for point in points)
+
+
+def beside_the_middle(start, end):
+    """The points near the middle of a line's left side, where its arrow passes."""
+    across = (end - start)[::-1] * (1, -1)
+    return [(start + end) / 2 + share * across for share in np.linspace(0.05, 0.15, 9)]
+
+
 def test_arrows_show_where_a_joint_came_from():
-    after, before = poses_of(), moved(poses_of(), "left_wrist", (40, 20))
+    after, before = poses_of(), moved(poses_of(), "left_wrist", (60, 30))
     start, end = (p.keypoints[0, JOINTS.index("left_wrist")] for p in (before, after))
-    assert color_at(draw(IMAGE, after, before), (start + end) / 2) == pytest.approx(ARROW, abs=30)  # a thin line
-    assert color_at(draw(IMAGE, after), (start + end) / 2) != pytest.approx(ARROW, abs=30)
+    drawn = draw(IMAGE, after, before)
+    assert whitest(drawn, beside_the_middle(start, end)) > 200
+    assert whitest(draw(IMAGE, after), beside_the_middle(start, end)) < 200
+    assert color_at(drawn, end) == LEFT  # on top of its arrow
+
+
+def test_arrows_of_an_exchange_lie_side_by_side():
+    after = poses_of()
+    before = Poses(after.keypoints[:, SKELETONS["coco17"].mirror], after.scores, "coco17")
+    there, back = after.keypoints[0, [JOINTS.index("left_knee"), JOINTS.index("right_knee")]]
+    drawn = draw(IMAGE, after, before)
+    assert whitest(drawn, beside_the_middle(there, back)) > 200
+    assert whitest(drawn, beside_the_middle(back, there)) > 200
+
+
+def test_arrowheads_are_at_the_end():
+    after, before = poses_of(), moved(poses_of(), "left_wrist", (60, 0))
+    x, y = np.round(after.keypoints[0, JOINTS.index("left_wrist")]).astype(int)
+    thickness = (draw(IMAGE, after, before)[y - 20 : y + 20].min(-1) > 200).sum(0)
+    assert thickness[x : x + 20].max() >= 2 * thickness[x + 30 : x + 55].max() > 0
+
+
+@pytest.mark.parametrize("joint", ["nose", "left_wrist", "right_ankle"])
+def test_recovered_joints_are_rings(joint):
+    poses = poses_of()
+    place, color = poses.keypoints[0, JOINTS.index(joint)], color_of(joint)
+    drawn = draw(IMAGE, poses, without(poses, joint))
+    ring = [color_at(drawn, place + 1.5 * 3.6 * np.array([np.cos(a), np.sin(a)])) for a in np.linspace(0, 6, 25)]
+    assert np.mean([sum(abs(np.subtract(c, color))) < 90 for c in ring]) > 0.6
+    assert color_at(drawn, place + np.array([2.5, 2.5])) != color
+
+
+def test_joints_that_went_missing_leave_a_cross():
+    poses = poses_of()
+    place = poses.keypoints[0, JOINTS.index("left_wrist")]
+    gone = without(poses, "left_wrist")
+    assert min(color_at(draw(IMAGE, gone, poses), place)) > 200
+    assert color_at(draw(IMAGE, gone, gone), place) == color_at(draw(IMAGE, gone), place) == (90, 90, 90)
+
+
+def test_hidden_joints_leave_no_cross():
+    poses = poses_of(scores=0.1)
+    np.testing.assert_array_equal(draw(IMAGE, poses, poses, least_score=0.3), IMAGE)
+
+
+def test_a_person_all_of_whose_joints_went_missing_is_shown():
+    gone = Poses(np.full((1, 17, 2), np.nan), np.zeros((1, 17)), "coco17")
+    drawn = draw(IMAGE, gone, poses_of())
+    assert all(whitest(drawn, point + NEAR) > 200 for point in poses_of().keypoints[0])
+
+
+def test_face_and_finger_joints_are_small():
+    names = SKELETONS["wholebody133"].joints
+    grid = 20 + 20 * np.stack(np.divmod(np.arange(133), 12), -1)
+    drawn = draw(
+        np.full((280, 280, 3), 90, np.uint8), Poses(grid[None].astype(float), np.ones((1, 133)), "wholebody133")
+    )
+    face, toe = (color_at(drawn, grid[names.index(n)] + (0, 5)) for n in ("face_3", "left_big_toe"))
+    assert face == (90, 90, 90)
+    assert toe != (90, 90, 90)
+
+
+@pytest.mark.parametrize("scale", [1, 4, 12])
+def test_widths_grow_with_the_person(scale):
+    side = round(260 * scale)
+    poses = Poses((poses_of().keypoints - 130) * scale + side / 2, poses_of().scores, "coco17")
+    drawn = draw(np.full((side, side, 3), 90, np.uint8), poses)
+    covered = (drawn != 90).any(-1).mean()
+    assert covered == pytest.approx(0.1, abs=0.06)
+
+
+def text_at(image, joint_at):
+    """Which pixels within 40 of a point are nearly white, and how many are nearly black."""
+    x, y = np.round(joint_at).astype(int)
+    around = image[max(0, y - 40) : y + 40, max(0, x - 40) : x + 40].astype(int)
+    return int((around.min(-1) > 200).sum()), int((around.max(-1) < 30).sum())
+
+
+def test_scores_are_written_beside_joints_white_on_dark():
+    scores = np.full((1, 17), np.nan, dtype=np.float32)
+    scores[0, JOINTS.index("left_wrist")] = 0.87
+    poses = Poses(poses_of().keypoints, scores, "coco17")
+    wrist = poses.keypoints[0, JOINTS.index("left_wrist")]
+    plain, written = draw(IMAGE, poses), draw(IMAGE, poses, scores=True)
+    y, x = np.nonzero((plain != written).any(-1))
+    assert np.hypot(x - wrist[0], y - wrist[1]).max() < 40
+    assert np.subtract(text_at(written, wrist), text_at(plain, wrist)).min() > 15
+    assert all(color_at(plain, point) == color_at(written, point) for point in poses.keypoints[0])
+
+
+@pytest.mark.parametrize("score", [0.0, 0.004, 1.0, 12.5, -3.0])
+def test_any_score_can_be_written(score):
+    poses = poses_of(scores=score)
+    assert (draw(IMAGE, poses, scores=True) != draw(IMAGE, poses)).any()
+
+
+@pytest.mark.parametrize("corner", [(3, 3), (296, 3), (3, 256), (296, 256)])
+def test_scores_stay_inside_the_picture(corner):
+    keypoints = np.full((1, 17, 2), np.nan, dtype=np.float32)
+    keypoints[0, 0] = corner
+    written = draw(IMAGE, Poses(keypoints, np.full((1, 17), 0.87), "coco17"), scores=True)
+    middle = draw(IMAGE, Poses(keypoints * 0 + 130, np.full((1, 17), 0.87), "coco17"), scores=True)
+    assert text_at(written, corner)[0] == pytest.approx(text_at(middle, (130, 130))[0], abs=6)
+
+
+def test_missing_and_hidden_joints_have_no_score_written():
+    hidden = poses_of(scores=0.1)
+    np.testing.assert_array_equal(draw(IMAGE, hidden, least_score=0.3, scores=True), IMAGE)
+    nobody = Poses(np.full((1, 17, 2), np.nan), np.ones((1, 17)), "coco17")
+    np.testing.assert_array_equal(draw(IMAGE, nobody, scores=True), IMAGE)
 
 
 def test_moves_too_short_to_see_have_no_arrow():

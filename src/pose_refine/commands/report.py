@@ -1,0 +1,145 @@
+"""pose-refine report: a page of pictures and tables on what refining changed."""
+
+import argparse
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from pose_refine import formats
+from pose_refine._types import Bytes
+from pose_refine.commands.common import Commands, add_overwrite, add_parser, add_poses_options
+from pose_refine.commands.matching import POSE_SUFFIXES, list_files, match_files, match_names, matched, shown
+from pose_refine.commands.pipeline import describe
+from pose_refine.files import check_free, read_poses
+from pose_refine.formats import documents
+from pose_refine.images import read_image
+from pose_refine.poses import Refinement
+from pose_refine.refiner import compare
+from pose_refine.report import write_report
+
+log = logging.getLogger("pose_refine")
+Pair = tuple[str, Path, Any, Any]  # name, image, poses before and after: files, or what would be in them
+EPILOG = """\
+BEFORE and AFTER are two folders of files, or two files; with one image, the files of its people. How names match:
+see `pose-refine folder --help`. The page needs nothing beside itself, and no network.
+
+examples:
+  pose-refine report photos/ openpose_json/ refined_json/ -o page.html
+  pose-refine report frames/ openpose_json.backup/ openpose_json/ -o page.html      (after folder --in-place)
+  pose-refine report photo.jpg photo_keypoints.json refined.json -o page.html
+"""
+
+
+def add(commands: Commands) -> None:
+    parser = add_parser(commands, "report", "show what refining changed: one HTML page, before and after", EPILOG)
+    parser.add_argument("images", type=Path, metavar="IMAGES", help="folder of images, or one image")
+    parser.add_argument("before", type=Path, metavar="BEFORE", help="folder or file of poses, before refining")
+    parser.add_argument("after", type=Path, metavar="AFTER", help="the same people, after")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="HTML", help="the page to write")
+    parser.add_argument("--title", default="Poses before and after", help="default: %(default)s")
+    parser.add_argument(
+        "--limit",
+        type=int,
+        default=100,
+        metavar="N",
+        help="pictures of at most N people, those that changed most (default: %(default)s)",
+    )
+    parser.add_argument("--annotations", type=Path, metavar="JSON", help="COCO annotations that name the images")
+    add_poses_options(parser)
+    add_overwrite(parser)
+    parser.set_defaults(function=report)
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Tells what it had to leave out, and then returns 1."""
+    check_free(arguments.output, arguments.overwrite)
+    for path in (arguments.images, arguments.before, arguments.after):
+        if not path.exists():
+            raise FileNotFoundError(f"no such file or folder: {path}")
+    found, left_out = pairs(arguments)
+    failed: list[str] = []
+    totals = write_report(
+        entries(found, arguments, failed), arguments.output, title=arguments.title, limit=arguments.limit
+    )
+    log.info("%d people in %d images -> %s", totals.people, totals.images, arguments.output)
+    return int(left_out + len(failed) > 0)
+
+
+def pairs(arguments: argparse.Namespace) -> tuple[list[Pair], int]:
+    """What belongs together, and how many frames had to be left out.
+
+    Raises:
+        ValueError: A folder and a file, or nothing that belongs together.
+    """
+    images, before, after = arguments.images, arguments.before, arguments.after
+    if images.is_file():
+        return [(images.name, images, before, after)], 0
+    if before.is_dir() != after.is_dir():
+        raise ValueError("BEFORE and AFTER: expected two folders or two files")
+    old, new = (by_name(path, arguments.annotations) for path in (before, after))
+    common = [name for name in old if name in new]
+    if lonely := sorted(old.keys() ^ new.keys()):
+        log.warning("left out, only in one of BEFORE and AFTER: %s", shown(lonely))
+    if not common:
+        raise ValueError(f"{before} and {after} have no name in common")
+    match = match_files if before.is_dir() else match_names
+    files = matched(match(images, common), images)
+    return [(n, files[n], old[n], new[n]) for n in common if n in files], len(lonely) + len(common) - len(files)
+
+
+def by_name(poses: Path, annotations: Path | None) -> dict[str, Any]:
+    """Files of a folder, or frames of a document.
+
+    Raises:
+        ValueError: A file of another kind.
+    """
+    if poses.is_dir():
+        return {name: poses / name for name in list_files(poses, POSE_SUFFIXES)}
+    document = read_poses(poses)
+    if not documents.is_document(document):
+        raise ValueError(f"{poses}: expected the people of many images; with one image, IMAGES must be that image")
+    names = read_poses(annotations)["images"] if annotations else None
+    return dict(documents.frames(document, names))
+
+
+def entries(
+    found: list[Pair], arguments: argparse.Namespace, failed: list[str]
+) -> Iterator[tuple[str, Bytes, Refinement]]:
+    """What the page is made of, one image at a time; names of those that cannot be read go to `failed`."""
+    with logging_redirect_tqdm():
+        for name, image, before, after in tqdm(found, desc="report", unit="image"):
+            try:
+                bgr, _ = read_image(image, "bgr")
+                result = refinement(before, after, arguments, bgr.shape[:2])
+            except (OSError, ValueError, TypeError) as error:
+                log.error("%s: %s", name, describe(error))
+                failed.append(name)
+            else:
+                yield name, bgr[:, :, ::-1], result
+
+
+def refinement(before: Any, after: Any, arguments: argparse.Namespace, shape: formats.Shape) -> Refinement:
+    """What changed between two poses or files of the same people.
+
+    Raises:
+        ValueError: They are not the same people in the same skeleton.
+    """
+    initial, refined = (
+        formats.read(
+            read_poses(poses) if isinstance(poses, Path) else poses,
+            arguments.skeleton,
+            format=arguments.format,
+            shape=shape,
+        )
+        for poses in (before, after)
+    )
+    if initial.keypoints.shape != refined.keypoints.shape or initial.skeleton != refined.skeleton:
+        raise ValueError(
+            f"expected the same people before and after, got {len(initial)} {initial.skeleton} and {len(refined)} "
+            f"{refined.skeleton}"
+        )
+    return compare(initial, refined)

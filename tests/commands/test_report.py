@@ -1,0 +1,75 @@
+"""The page from files, as a user makes it."""
+
+import json
+import shutil
+
+import pytest
+
+from pose_refine.cli import main
+
+
+@pytest.fixture
+def refined(coco, command):
+    """Frames, their poses as a folder and as one file, before and after refining."""
+    given = coco(3)
+    assert command("folder", given / "images", given / "poses", "-o", given / "out") == 0
+    assert command("folder", given / "images", given / "poses.json", "-o", given / "out.json") == 0
+    return given
+
+
+def report(folder, *arguments):
+    return main(["report", *(str(folder / a) for a in arguments), "-o", str(folder / "page.html")])
+
+
+@pytest.mark.parametrize(
+    "kind", [("images", "poses", "out"), ("images", "poses.json", "out.json")], ids=["folder", "document"]
+)
+def test_every_person_is_on_the_page(refined, kind, caplog):
+    assert report(refined, *kind) == 0
+    page = (refined / "page.html").read_text()
+    assert page.count("<article") == 3
+    assert page.count("data:image/webp") == 6
+    assert "3 people in 3 images" in caplog.text
+    assert report(refined, *kind) == 1
+    assert "--overwrite" in caplog.text
+
+
+def test_one_image(refined):
+    name = f"{1:012d}"
+    assert report(refined, f"images/{name}.png", f"poses/{name}_keypoints.json", f"out/{name}_keypoints.json") == 0
+    assert (refined / "page.html").read_text().count("<article") == 1
+
+
+def test_what_does_not_fit_together_is_told_and_left_out(refined, caplog):
+    names = [f"{i:012d}_keypoints.json" for i in range(3)]
+    (refined / "out" / names[0]).write_text(json.dumps({"people": []}))
+    (refined / "out" / names[1]).write_text("{")
+    shutil.copy(refined / "poses" / names[2], refined / "poses" / "another.json")
+    assert report(refined, "images", "poses", "out") == 1
+    assert (refined / "page.html").read_text().count("<article") == 1
+    for words in (
+        "the same people before and after, got 1 body25 and 0",
+        "not a JSON file",
+        "only in one",
+        "another.json",
+    ):
+        assert words in caplog.text
+
+
+BAD = {
+    "no images": (("none", "poses", "out"), "no such file or folder"),
+    "folder and file": (("images", "poses", "out.json"), "two folders or two files"),
+    "nothing in common": (("images", "poses", "images"), "no name in common"),
+    "one image's poses": (
+        ("images", f"poses/{0:012d}_keypoints.json", f"out/{0:012d}_keypoints.json"),
+        "IMAGES must be",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_writes_nothing(refined, caplog, name):
+    paths, words = BAD[name]
+    assert report(refined, *paths) == 1
+    assert words in caplog.text
+    assert not (refined / "page.html").exists()
