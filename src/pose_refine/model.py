@@ -7,14 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pose_refine.crops import CROP_HEIGHT, MARGIN
-from pose_refine.encoding import CELL_CENTRE, STRIDE, decode, pose_maps, window_mass
+from pose_refine.encoding import CELL_CENTRE, DOUBT, STRIDE, believe, decode, pose_maps, window_mass
 from pose_refine.network import Network, NetworkConfig
 from pose_refine.skeletons import SIGMAS
 
 EVIDENCE = 22  # numbers a joint that the decision sees
 GIVEN = 0  # of them: whether the pose claims the joint
 HYPOTHESES = 3  # where a joint may be: claimed, found, found while doubting the claim
-DOUBT = 0.5  # height of the fine pose maps then: the network believes a weak estimator's pose more than it should
 CLOSE = 1.0  # OKS units: hypotheses this near each other are averaged
 MARGIN_OF_PROOF = 0.05  # so much better a place far from the claim must be: good joints must stay good
 SOFT = 0.2  # differences in quality that matter little in that average
@@ -37,16 +36,15 @@ class Evidence:
 def look(
     network: Network, image: Tensor, initial: Tensor, others: Tensor, dtype: torch.dtype = torch.float32
 ) -> Evidence:
-    """Look at crops (B, 3, H, W) for the poses (B, K, 2), once as the network was trained and once in doubt.
+    """Look at crops (B, 3, H, W) for the poses (B, K, 2), once believing them and once in doubt.
 
     Only the last layers run twice: doubt touches the fine pose maps alone.
     """
     pose8, pose4 = pose_maps(initial, others)
-    height = torch.ones(pose4.shape[1], 1, 1, device=image.device)
-    height[: initial.shape[1]] = DOUBT
+    doubted4 = believe(pose4, initial.shape[1], DOUBT)
     with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
         context = network.context(*network.features(image), pose8)
-        believing, doubting = network.answer(context, pose4), network.answer(context, pose4 * height)
+        believing, doubting = network.answer(context, pose4), network.answer(context, doubted4)
     return gather_evidence(believing, doubting, initial, others)
 
 

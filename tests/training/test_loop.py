@@ -152,8 +152,8 @@ def test_every_trained_parameter_is_in_one_group(data, trunk_file, tmp_path):
 
 def batch_of(truth):
     """A batch of which only truth and area matter."""
-    area = torch.full((len(truth),), 9000.0)
-    return Batch(image=torch.zeros(0), initial=torch.zeros(0), others=torch.zeros(0), truth=truth, area=area)
+    nothing, area = torch.zeros(0), torch.full((len(truth),), 9000.0)
+    return Batch(image=nothing, initial=nothing, others=nothing, trust=nothing, truth=truth, area=area)
 
 
 def test_losses_of_a_hit_and_of_a_miss():
