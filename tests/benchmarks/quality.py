@@ -23,9 +23,9 @@ from tqdm import tqdm
 
 from pose_refine import Refiner
 from pose_refine.crops import CROP_WIDTH, crop_boxes, crop_matrices, cut_crops, to_image
-from pose_refine.skeletons import NETWORK
+from pose_refine.metrics.oks import oks_recall, similarity
+from pose_refine.skeletons import NETWORK, SIGMAS
 from pose_refine.training.data import People, read_coco
-from pose_refine.training.heldout import THRESHOLDS, similarity
 from pose_refine.training.movenet import MoveNet
 
 JOINTS = 17
@@ -72,16 +72,13 @@ def run_again(movenet: MoveNet):
 
 
 def recall(poses: np.ndarray, people: People, joints: np.ndarray, rows: np.ndarray) -> float:
-    labelled = (~np.isnan(people.keypoints[rows, :JOINTS, 0])) & joints
-    oks = (near(poses, people, rows) * labelled).sum(1)[labelled.any(1)] / labelled.sum(1)[labelled.any(1)]
-    return float(100 * (oks[:, None] > THRESHOLDS).mean())
+    truth = people.keypoints[rows, :JOINTS]
+    return oks_recall(poses[rows], truth, people.area[rows], joints, SIGMAS[:JOINTS])
 
 
 def near(poses: np.ndarray, people: People, rows: np.ndarray) -> np.ndarray:
     """Keypoint similarity (R, 17)."""
-    whole = np.full((len(rows), len(NETWORK.joints), 2), np.nan, np.float32)
-    whole[:, :JOINTS] = poses[rows, :, :2]
-    return similarity(whole, people.keypoints[rows], people.area[rows])[:, :JOINTS]
+    return similarity(poses[rows], people.keypoints[rows, :JOINTS], people.area[rows], SIGMAS[:JOINTS])
 
 
 def changes(before: np.ndarray, after: np.ndarray, people: People, joints: np.ndarray, rows: np.ndarray) -> dict:

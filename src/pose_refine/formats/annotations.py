@@ -114,7 +114,7 @@ def are_flags(column: AnyArray) -> bool:
     return bool(np.isin(column, FLAGS).all())
 
 
-def scores_of(person: dict[str, Any], column: Floats) -> Any:
+def scores_of(person: dict[str, Any], column: AnyArray) -> Any:
     """(K,): what there is of scores."""
     scores = person.get("scores")
     if not scores:

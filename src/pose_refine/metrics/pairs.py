@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -102,3 +103,18 @@ def one_to_one(pairs: Sequence[Pair], skeleton: str) -> tuple[Doubles, Doubles, 
             )
     labels, poses = (np.concatenate([_in(p[k], skeleton)[..., :2] for p in pairs]) for k in (0, 1))
     return poses, labels, np.concatenate([head_size(truth.head_boxes) for truth, _ in pairs])
+
+
+def oks_arrays(pairs: Sequence[Pair], skeleton: str) -> dict[str, Any]:
+    """Arguments of `oks.oks_ap`, but for the constants."""
+    labels, poses = (np.concatenate([_in(p[k], skeleton)[..., :2] for p in pairs]) for k in (0, 1))
+    return {
+        "poses": poses,
+        "scores": np.concatenate([predicted.person_scores for _, predicted in pairs]),
+        "images": [predicted.image for _, predicted in pairs for _ in range(len(predicted))],
+        "truth": labels,
+        "areas": np.concatenate([truth.areas for truth, _ in pairs]),
+        "truth_images": [truth.image for truth, _ in pairs for _ in range(len(truth))],
+        "boxes": np.concatenate([truth.boxes for truth, _ in pairs]),
+        "crowd": np.concatenate([truth.crowd for truth, _ in pairs]),
+    }
