@@ -65,7 +65,7 @@ def recovery(refiner: Refiner, dev: DevSet, predicted: np.ndarray, joints: np.nd
     after = run_all(dev.people, poses, refined(refiner))
     compared = Compared(dev, poses, after, joints)
     removed = gone[compared.rows] & compared.labelled
-    were = figures.keypoint_similarity(dev, compared.rows, predicted[compared.rows])[removed] >= figures.RIGHT
+    were = compared.similar(predicted[compared.rows])[removed] >= figures.RIGHT
     right = compared.new[removed] >= figures.RIGHT
     curve = figures.reliability(compared.after[..., 2][removed], right)
     return {"right": figures.share(right), "were_right": figures.share(were), "reliability": curve}
@@ -125,7 +125,9 @@ def measure_all(arguments: argparse.Namespace) -> dict:
 
 
 def machine() -> str:
-    name = next((line.split(":")[1].strip() for line in cpu_lines() if line.startswith("model name")), platform.machine())
+    name = next(
+        (line.split(":")[1].strip() for line in cpu_lines() if line.startswith("model name")), platform.machine()
+    )
     return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}, float32"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pose_refine._types import Doubles
 from pose_refine.formats import arrays
 from pose_refine.poses import Poses
 from pose_refine.skeletons import DEFAULT_BY_COUNT, get_skeleton
@@ -21,6 +22,16 @@ def read_triplets(people: Sequence[Sequence[float]], skeleton: str | None, ids: 
         name = skeleton or DEFAULT_BY_COUNT[17]
         joints = len(get_skeleton(name).joints)
         return Poses(np.empty((0, joints, 2), np.float32), np.empty((0, joints), np.float32), name, ids)
+    read = arrays.read(triplets(people), skeleton)
+    return Poses(read.keypoints, read.scores, read.skeleton, ids)
+
+
+def triplets(people: Sequence[Sequence[float]]) -> Doubles:
+    """(N, K, 3) of one flat list a person, at least one.
+
+    Raises:
+        ValueError: Lengths that differ or that three does not divide; not numbers.
+    """
     if not all(hasattr(p, "__len__") for p in people):
         raise ValueError(f"keypoints: expected flat lists, got {sorted({type(p).__name__ for p in people})}")
     lengths = {len(p) for p in people}
@@ -32,8 +43,8 @@ def read_triplets(people: Sequence[Sequence[float]], skeleton: str | None, ids: 
         raise ValueError(f"keypoints: expected numbers: {error}") from error
     if values.ndim != 2:
         raise ValueError(f"keypoints: expected flat lists x, y, score, ..., got shape {values.shape[1:]} for each")
-    read = arrays.read(values.reshape(len(people), -1, 3), skeleton)
-    return Poses(read.keypoints, read.scores, read.skeleton, ids)
+    joints: Doubles = values.reshape(len(people), -1, 3)
+    return joints
 
 
 def changed_triplets(after: Poses, before: Poses) -> list[dict[int, list[float]]]:

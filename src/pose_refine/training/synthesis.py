@@ -13,6 +13,7 @@ from numpy.random import Generator
 
 from pose_refine._types import AnyArray, Floats
 from pose_refine.encoding import DOUBT
+from pose_refine.metrics.oks import similarity
 from pose_refine.skeletons import NETWORK, SIGMAS
 
 
@@ -208,18 +209,10 @@ def trust_in(poses: Floats, truth: Floats, area: Floats, rng: Generator) -> Floa
     Returns:
         (B,).
     """
-    similar = keypoint_similarity(poses, truth, area)
-    labelled = ~np.isnan(similar)
-    mean = np.where(labelled, similar, 0).sum(1) / np.maximum(labelled.sum(1), 1)
+    both = ~np.isnan(poses + truth).any(-1)
+    mean = similarity(poses, truth, area).sum(1) / np.maximum(both.sum(1), 1)
     chance = np.interp(mean, *zip(*BELIEVED, strict=True))
     return np.where(rng.random(len(poses)) < chance, 1.0, DOUBT).astype(np.float32)
-
-
-def keypoint_similarity(poses: Floats, truth: Floats, area: Floats) -> Floats:
-    """Per-joint keypoint similarity of COCO's OKS, (N, K) in [0, 1]; NaN where either is."""
-    squared = ((poses - truth) ** 2).sum(-1)
-    similar: Floats = np.exp(-squared / (2 * area[:, None] * (2 * SIGMAS) ** 2)).astype(np.float32)
-    return similar
 
 
 def mixed(poses: Floats, changed: Floats, share: float, rng: Generator) -> Floats:
