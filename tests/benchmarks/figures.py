@@ -120,8 +120,8 @@ def cosine_to_vertical(keypoints: np.ndarray) -> np.ndarray:
 def error_classes(compared: Compared, poses: np.ndarray) -> dict[str, float]:
     """Shares of PoseFix's classes (after Ronchi and Perona, ICCV 2017): the first that fits.
 
-    good and jitter: within the OKS-.85 and the OKS-.50 radius; inversion: within the OKS-.50 radius of the mirror joint;
-    swap: of the same or the mirror joint of somebody else in the image; miss: the rest.
+    good and jitter: within the OKS-.85 and the OKS-.50 radius; inversion: within the OKS-.50 radius of the mirror
+    joint; swap: of the same or the mirror joint of somebody else in the image; miss: the rest.
     """
     dev, mirror, own = compared.dev, COCO.mirror, compared.similar(poses)
     inverted = compared.similar(poses[:, mirror])[:, mirror] >= WRONG
@@ -137,7 +137,7 @@ def error_classes(compared: Compared, poses: np.ndarray) -> dict[str, float]:
 
 
 def reliability(scores: np.ndarray, is_right: np.ndarray) -> list[list[float]]:
-    """Of BINS equally wide bins of the score: share of the joints, mean score, share that is right; empty ones left out."""
+    """Of BINS equally wide bins of the score, empty ones left out: share of the joints, mean score, share right."""
     which = np.minimum((scores * BINS).astype(int), BINS - 1)
     chosen = [which == b for b in np.unique(which)]
     return [[float(c.mean()), float(scores[c].mean()), float(is_right[c].mean())] for c in chosen]
