@@ -40,6 +40,7 @@ class People:
         areas: (N,) square pixels.
         crowd: (N,) True where the entry is a crowd (COCO's iscrowd).
         ignore_regions: Polygons (M, 2) in which nothing counts.
+        video: What tells the videos of one document apart (PoseTrack 2018's "vid_id"), None where nothing does.
         looked_at: Whether the document has any entry for this image, be it one without joints: PoseTrack leaves the
             images empty that nobody labelled.
     """
@@ -55,6 +56,7 @@ class People:
     areas: Doubles
     crowd: NDArray[np.bool_]
     ignore_regions: list[Doubles]
+    video: Hashable
     looked_at: bool
 
     def __len__(self) -> int:
@@ -104,6 +106,7 @@ def _people(
         "areas": np.full(count, np.nan),
         "crowd": np.zeros(count, dtype=bool),
         "ignore_regions": [],
+        "video": None,
     }
     return People(image, skeleton, values[..., :2], values[..., 2], looked_at=looked_at, **{**unknown, **known})
 
@@ -188,6 +191,7 @@ def _annotated(file: str, skeleton: str, people: list[Entry], image: Entry, look
         areas=_numbers(people, "area"),
         crowd=_numbers(people, "iscrowd") == 1,
         ignore_regions=[np.array(region, dtype=np.float64).T for region in regions],
+        video=image.get("vid_id"),
     )
 
 
