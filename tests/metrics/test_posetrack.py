@@ -100,7 +100,9 @@ def test_a_joint_that_is_never_there():
 near_or_far = st.sampled_from([0.0, 0.1, 0.25, 0.3, 0.5, 0.6, 2.0, np.inf])
 
 
-@given(st.integers(1, 3).flatmap(lambda n: st.lists(st.lists(near_or_far, min_size=n, max_size=n), min_size=1, max_size=4)))
+@given(
+    st.integers(1, 3).flatmap(lambda n: st.lists(st.lists(near_or_far, min_size=n, max_size=n), min_size=1, max_size=4))
+)
 def test_pairs_are_the_best_of_all(rows):
     """As many as possible, then with the least total distance; tried out one by one."""
     distance = np.array(rows, dtype=float).reshape(len(rows), -1)

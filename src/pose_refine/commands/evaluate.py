@@ -63,6 +63,12 @@ def add(commands: Commands) -> None:
     parser.add_argument("--predictions", type=Path, required=True, metavar="PRED", help="a file, or a folder of videos")
     parser.add_argument("--metric", choices=list(figures.METRICS), required=True, help="see below")
     parser.add_argument("--refine", type=Path, metavar="IMAGES", help="refine PRED with these images, and compare")
+    parser.add_argument(
+        "--least-score",
+        type=float,
+        metavar="P",
+        help="after refining, leave out joints scored less; PoseRefiner's paper takes 0.7 for tracking (default: none)",
+    )
     parser.add_argument("--as-defined", action="store_true", help="without the official tools' quirks")
     names = sorted(SKELETONS)
     joints = f"which joints PRED has, where it does not say: {', '.join(names)}"
@@ -82,12 +88,14 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """Reads and checks everything before it refines."""
     for path in filter(None, (arguments.output, arguments.json)):
         check_free(path, arguments.overwrite)
+    if arguments.least_score is not None and not arguments.refine:
+        raise ValueError("--least-score needs --refine: only refined scores are probabilities")
     given = load_all(arguments.truth, arguments.predictions)
     truth = [people.read(d.truth, arguments.truth_skeleton) for d in given]
     check_truth(arguments.truth, truth)
     tables = {"before": measure(arguments, given, truth)}
     if arguments.refine:
-        tables["after"] = measure(arguments, refined(arguments, given), truth)
+        tables["after"] = measure(arguments, refined(arguments, given), truth, arguments.least_score)
         tables["difference"] = figures.difference(tables["before"], tables["after"])
     count = sum(len(p) for images in truth for p in images)
     images = sum(map(len, truth))
@@ -101,9 +109,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def measure(
-    arguments: argparse.Namespace, given: Sequence[Documents], truth: Sequence[list[People]]
+    arguments: argparse.Namespace,
+    given: Sequence[Documents],
+    truth: Sequence[list[People]],
+    least_score: float | None = None,
 ) -> list[figures.Row]:
-    """The figures of these documents.
+    """The figures of these documents; joints scored less than `least_score` do not count as predicted.
 
     Raises:
         ValueError: Predictions that do not belong to the labels, nobody predicted, or lacking what the metric needs.
@@ -113,6 +124,8 @@ def measure(
         raise ValueError(f"{arguments.predictions}: expected predictions, got nobody")
     for document, labels, found in zip(given, truth, predicted, strict=True):
         check_listed(document, labels, found)
+    if least_score is not None:
+        predicted = [[people.scored(p, least_score) for p in images] for images in predicted]
     return figures.METRICS[arguments.metric](
         [pair(labels, found) for labels, found in zip(truth, predicted, strict=True)], arguments.as_defined
     )
