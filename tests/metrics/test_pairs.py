@@ -65,6 +65,13 @@ def test_joints_that_the_predictions_cannot_have():
     assert never_predicted(pair(truth, truth), "posetrack15") == []
 
 
+def test_no_joint_in_common():
+    nose = images(a=[person(point(13, 1))])
+    ankles = people.read([{"image_id": "a", "keypoints": [1.0] * 42, "score": 1}], "lsp14")
+    with pytest.raises(ValueError, match=r"labels \(posetrack15\) and predictions \(lsp14\) have no joint in common"):
+        never_predicted(pair(nose, ankles), "posetrack15")
+
+
 ANKLE = person(point(0, 1))
 BAD = {
     "other images": (images(a=[ANKLE]), images(b=[ANKLE], a=[ANKLE]), "1 of 2 images with predictions are not in the"),

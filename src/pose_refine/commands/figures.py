@@ -123,7 +123,7 @@ def _videos(sequences: Sequences) -> list[list[Pair]]:
 
 
 def _tell_missing(together: Sequence[Pair], skeleton: str) -> None:
-    """Warn of joints that no prediction can have. Raises ValueError where that is all of them."""
+    """Warn of labelled joints that no prediction can have."""
     if lost := pairs.never_predicted(together, skeleton):
         known = {predicted.skeleton for _, predicted in together if len(predicted)}
         log.warning("%s: not in the predictions (%s), counted as missed", ", ".join(lost), ", ".join(sorted(known)))

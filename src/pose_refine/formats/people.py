@@ -1,9 +1,9 @@
 """The people of every image of a document, labelled or predicted, with what metrics ask for: numbers as precise as in
 the file, head boxes, areas, ignore regions.
 
-What counts as there: in annotations whose third numbers are flags, joints with a flag above 0 (as pycocotools has it);
-elsewhere all joints but 0, 0, 0. PoseTrack 2017: of two points of one id the first, and no people without "annopoints",
-as poseval has it. MPII: see mpii.py.
+What counts as there: in annotations whose third numbers are flags, and that have no "scores", joints with a flag above
+0 (as pycocotools has it); elsewhere all joints but 0, 0, 0. PoseTrack 2017: of two points of one id the first, and no
+people without "annopoints", as poseval has it. MPII: see mpii.py.
 """
 
 from collections.abc import Hashable, Iterable, Sequence

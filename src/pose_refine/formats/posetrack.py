@@ -137,4 +137,6 @@ def number(point: dict[str, Any], key: str) -> float:
 
 def track_of(person: dict[str, Any]) -> Any:
     track = person.get("track_id")
-    return track[0] if isinstance(track, list) and track else track
+    if isinstance(track, list):
+        return track[0] if track else None
+    return track

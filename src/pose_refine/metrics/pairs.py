@@ -41,7 +41,11 @@ def shown(names: Sequence[object]) -> str:
 
 
 def never_predicted(pairs: Sequence[Pair], skeleton: str) -> list[str]:
-    """Joints that are labelled, but that the predictions' skeleton does not have."""
+    """Joints that are labelled, but that the predictions' skeleton does not have.
+
+    Raises:
+        ValueError: That is all of them.
+    """
     labelled, known = (np.zeros(len(get_skeleton(skeleton).joints), dtype=bool) for _ in range(2))
     for truth, predicted in pairs:
         labelled |= there(_in(truth, skeleton)).any(0)
@@ -49,6 +53,9 @@ def never_predicted(pairs: Sequence[Pair], skeleton: str) -> list[str]:
             continue
         source = get_skeleton(predicted.skeleton)
         known |= there(convert(np.zeros((1, len(source.joints), 2)), source, get_skeleton(skeleton)))[0]
+    if not (labelled & known).any():
+        names = {what: ", ".join(sorted({p[k].skeleton for p in pairs})) for k, what in enumerate(("GT", "PRED"))}
+        raise ValueError(f"labels ({names['GT']}) and predictions ({names['PRED']}) have no joint in common")
     return [name for name, lost in zip(get_skeleton(skeleton).joints, labelled & ~known, strict=True) if lost]
 
 
