@@ -294,6 +294,10 @@ def test_nothing_is_overwritten_unasked(tmp_path, caplog):
         assert main(["evaluate", *map(str, [*arguments, option, out])]) == 1
         assert "use --overwrite" in caplog.text
         assert out.read_text() == "{}"
+    both = tmp_path / "both"
+    assert main(["evaluate", *map(str, [*arguments, "-o", both, "--json", both])]) == 1
+    assert "--json and -o name the same file" in caplog.text
+    assert not both.exists()
 
 
 def test_joints_that_the_predictions_lack_are_told(tmp_path, caplog):

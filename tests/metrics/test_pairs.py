@@ -49,8 +49,9 @@ def test_an_image_without_predictions_has_nobody():
 
 
 def test_one_to_one():
-    truth = images(a=[person(point(0, 1)), person(point(1, 2))], b=[person(point(2, 3))])
-    predicted = images(b=[person(point(2, 30))], a=[person(point(0, 10)), person(point(1, 20))])
+    truth = images(a=[person(point(0, 1)), person(point(1, 2))], b=[person(point(2, 3))], unlabelled=[])
+    rest = {"a": [person(point(0, 10)), person(point(1, 20))], "unlabelled": [person(point(0, 1))]}
+    predicted = images(b=[person(point(2, 30))], **rest)
     poses, labels, sizes = one_to_one(pair(truth, predicted), "posetrack15")
     for values, factor in ((poses, 10), (labels, 1)):
         np.testing.assert_array_equal(values[[0, 1, 2], [0, 1, 2], 0], factor * np.array([1, 2, 3]))

@@ -88,6 +88,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """Reads and checks everything before it refines."""
     for path in filter(None, (arguments.output, arguments.json)):
         check_free(path, arguments.overwrite)
+    if arguments.json and arguments.json.resolve() == arguments.output.resolve():
+        raise ValueError("--json and -o name the same file")
     if arguments.least_score is not None and not arguments.refine:
         raise ValueError("--least-score needs --refine: only refined scores are probabilities")
     given = load_all(arguments.truth, arguments.predictions)

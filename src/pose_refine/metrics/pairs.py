@@ -95,11 +95,12 @@ def _frame(truth: People, predicted: People, skeleton: str) -> Frame:
 
 def one_to_one(pairs: Sequence[Pair], skeleton: str) -> tuple[Doubles, Doubles, Doubles]:
     """Predictions (N, K, 2), labels (N, K, 2) and head sizes (N,) of people of whom each has one prediction: those of
-    an image in the same order.
+    an image in the same order. Images that nobody looked at are left out.
 
     Raises:
         ValueError: An image with another number of predictions than of labelled people.
     """
+    pairs = [p for p in pairs if p[0].looked_at]
     for truth, predicted in pairs:
         if len(truth) != len(predicted):
             raise ValueError(
