@@ -5,13 +5,13 @@ import logging
 import sys
 
 from pose_refine import __version__
-from pose_refine.commands import convert, demo, folder, info, report, run
+from pose_refine.commands import convert, demo, evaluate, folder, info, report, run
 
 log = logging.getLogger("pose_refine")
-COMMANDS = (demo, run, folder, report, convert, info)
+COMMANDS = (demo, run, folder, report, evaluate, convert, info)
 EPILOG = """\
-`pose-refine COMMAND --help` tells more, with examples. Results of info, and of -o -, go to standard output; all else
-is said on standard error. Nothing is overwritten without --overwrite.
+`pose-refine COMMAND --help` tells more, with examples. Results of info and evaluate, and of -o -, go to standard
+output; all else is said on standard error. Nothing is overwritten without --overwrite.
 
 exit code: 0 all good; 1 bad input, or something failed; 2 bad arguments; 130 interrupted
 """
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         code: int = arguments.function(arguments)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, ImportError) as error:  # an extra that is not installed
         log.error("pose-refine: %s", error)
         return 1
     except KeyboardInterrupt:

@@ -207,6 +207,16 @@ def test_mat_of_one_person_without_scale(tmp_path):
     assert (person["joints"][9], person["scale"], person["center"]) == ([7.0, 8.0], -1.0, [-1.0, -1.0])
 
 
+def test_mat_with_head_boxes(tmp_path):
+    """The corners that PCKh takes its head size from."""
+    pytest.importorskip("scipy")
+    head = {"x1": 627.0, "y1": 100.0, "x2": 706.0, "y2": 198.0}
+    save(tmp_path / "mpii.mat", ("a.jpg", [{**rect(point(9, 7, 8)), **head}, rect(point(9, 1, 2))]))
+    first, second = mpii.load_mat(tmp_path / "mpii.mat")
+    assert first["head_box"] == [627, 100, 706, 198]
+    assert "head_box" not in second
+
+
 def test_another_mat(tmp_path):
     scipy = pytest.importorskip("scipy.io")
     scipy.savemat(tmp_path / "pred.mat", {"preds": np.zeros((2, 16, 2))})

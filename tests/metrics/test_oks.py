@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -192,3 +193,9 @@ def test_bad_input(name):
     }  # fmt: skip
     with pytest.raises(ValueError, match=message):
         oks_ap(**{**good, **changed})
+
+
+def test_pycocotools_is_asked_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pycocotools.coco", None)
+    with pytest.raises(ImportError, match=r'pip install "pose-refine\[eval\]"'):
+        oks_ap(np.zeros((1, 17, 2)), np.ones(1), ["a"], np.zeros((1, 17, 2)), np.ones(1), ["a"], sigmas=COCO17)

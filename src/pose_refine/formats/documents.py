@@ -41,7 +41,7 @@ def frames(document: Any, images: Sequence[Entry] | None = None) -> list[tuple[s
         ValueError: Not a document, or an image that `images` do not name.
     """
     people: dict[Hashable, list[Entry]] = {}
-    for entry in _entries(document):
+    for entry in entries_of(document):
         people.setdefault(image_of(entry), []).append(entry)
     if isinstance(document, dict):
         images = document.get("images")
@@ -68,17 +68,17 @@ def assemble(document: Any, frames: Sequence[tuple[str, Any]]) -> Any:
     """
     given: dict[Hashable, list[Entry]] = {}
     for _, frame in frames:
-        for entry in _entries(frame):
+        for entry in entries_of(frame):
             given.setdefault(image_of(entry), []).append(entry)
-    wanted = [image_of(e) for e in _entries(document)]
+    wanted = [image_of(e) for e in entries_of(document)]
     counts = Counter(wanted)
     for image, entries in given.items():
         if counts[image] != len(entries):
             raise ValueError(f"frame of image {image!r}: the document has {counts[image]} entries, got {len(entries)}")
     out = deepcopy(document)
     queues = {image: iter(entries) for image, entries in given.items()}
-    _entries(out)[:] = [
-        next(queues[image]) if image in queues else entry for image, entry in zip(wanted, _entries(out), strict=True)
+    entries_of(out)[:] = [
+        next(queues[image]) if image in queues else entry for image, entry in zip(wanted, entries_of(out), strict=True)
     ]
     return out
 
@@ -97,7 +97,7 @@ def check_one_image(images: Iterable[object], what: str) -> None:
         )
 
 
-def _entries(document: Any) -> list[Entry]:
+def entries_of(document: Any) -> list[Entry]:
     """The document's own list, one entry a person (PoseTrack 2017: an image)."""
     if not is_document(document):
         raise ValueError(
@@ -140,4 +140,4 @@ def _has_people(frame: Any) -> bool:
     if isinstance(frame, list):
         return True
     key = "annorect" if "annolist" in frame else "keypoints"
-    return any(e.get(key) for e in _entries(frame))
+    return any(e.get(key) for e in entries_of(frame))

@@ -49,9 +49,8 @@ def read(people: list[Person], skeleton: str | None = None, shape: object = None
         ValueError: Several images, or people that have not 16 joints of two coordinates each.
     """
     check_one_image([p["image"] for p in people], "MPII JSON")
-    keypoints = joints_of(people)
-    scores = np.full(keypoints.shape[:2], np.nan, dtype=np.float32)
-    return Poses(keypoints.astype(np.float32), scores, SKELETON)
+    keypoints: AnyArray = joints_of(people)
+    return Poses(keypoints, np.full(keypoints.shape[:2], np.nan, dtype=np.float32), SKELETON)
 
 
 def joints_of(people: Sequence[Person]) -> Doubles:

@@ -1,13 +1,13 @@
 """The people of every image of a document, labelled or predicted, with what metrics ask for: numbers as precise as in
 the file, head boxes, areas, ignore regions.
 
-What counts as there: in annotations whose third numbers are flags, joints with a flag above 0 (as pycocotools has it);
-elsewhere all joints but 0, 0, 0. PoseTrack 2017: of two points of one id the first, and no people without "annopoints",
-as poseval has it. MPII: see mpii.py.
+What counts as there: in annotations whose third numbers are flags, and that have no "scores", joints with a flag above
+0 (as pycocotools has it); elsewhere all joints but 0, 0, 0. PoseTrack 2017: of two points of one id the first, and no
+people without "annopoints", as poseval has it. MPII: see mpii.py.
 """
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pose_refine._types import Doubles
 from pose_refine.formats import annotations, coco, mpii, posetrack
 from pose_refine.formats.arrays import skeleton_name
-from pose_refine.formats.documents import image_of
+from pose_refine.formats.documents import entries_of, image_of
 from pose_refine.formats.flat import triplets
 from pose_refine.skeletons import get_skeleton
 
@@ -40,6 +40,7 @@ class People:
         areas: (N,) square pixels.
         crowd: (N,) True where the entry is a crowd (COCO's iscrowd).
         ignore_regions: Polygons (M, 2) in which nothing counts.
+        video: What tells the videos of one document apart (PoseTrack 2018's "vid_id"), None where nothing does.
         looked_at: Whether the document has any entry for this image, be it one without joints: PoseTrack leaves the
             images empty that nobody labelled.
     """
@@ -55,6 +56,7 @@ class People:
     areas: Doubles
     crowd: NDArray[np.bool_]
     ignore_regions: list[Doubles]
+    video: Hashable
     looked_at: bool
 
     def __len__(self) -> int:
@@ -72,13 +74,12 @@ def read(document: Any, skeleton: str | None = None, images: Sequence[Entry] | N
     Raises:
         ValueError: No such document, or one that is not as it should be.
     """
-    if isinstance(document, dict) and isinstance(document.get("annolist"), list):
-        return [_posetrack(entry) for entry in document["annolist"]]
+    entries = entries_of(document)
     if isinstance(document, dict):
-        return _annotations(document, skeleton)
-    if document and all(isinstance(e, dict) and {"image", "joints"} <= e.keys() for e in document):
+        return [_posetrack(e) for e in entries] if "annolist" in document else _annotations(document, skeleton)
+    if mpii.matches(document):
         return [_mpii(name, people) for name, people in _by_image(document).items()]
-    return _results(document, skeleton, images)
+    return _results(entries, skeleton, images)
 
 
 def nobody(image: Hashable, skeleton: str) -> People:
@@ -89,6 +90,12 @@ def nobody(image: Hashable, skeleton: str) -> People:
 def _stacked(people: list[Doubles], skeleton: str) -> Doubles:
     """(N, K, 3) of N people's (K, 3)."""
     return np.array(people, dtype=np.float64).reshape(len(people), len(get_skeleton(skeleton).joints), 3)
+
+
+def scored(predicted: People, least: float) -> People:
+    """The same people without the joints that are scored less than `least`."""
+    kept = np.where((predicted.scores < least)[..., None], np.nan, predicted.keypoints)
+    return replace(predicted, keypoints=kept)
 
 
 def _people(
@@ -104,6 +111,7 @@ def _people(
         "areas": np.full(count, np.nan),
         "crowd": np.zeros(count, dtype=bool),
         "ignore_regions": [],
+        "video": None,
     }
     return People(image, skeleton, values[..., :2], values[..., 2], looked_at=looked_at, **{**unknown, **known})
 
@@ -188,6 +196,7 @@ def _annotated(file: str, skeleton: str, people: list[Entry], image: Entry, look
         areas=_numbers(people, "area"),
         crowd=_numbers(people, "iscrowd") == 1,
         ignore_regions=[np.array(region, dtype=np.float64).T for region in regions],
+        video=image.get("vid_id"),
     )
 
 
@@ -203,12 +212,9 @@ def _annotated_joints(person: Entry, skeleton: str) -> Doubles:
     return values
 
 
-def _results(entries: Any, skeleton: str | None, images: Sequence[Entry] | None) -> list[People]:
-    if not isinstance(entries, list) or not all(isinstance(e, dict) and coco.KEY in e for e in entries):
-        raise ValueError(
-            "expected COCO results or annotations, PoseTrack or MPII JSON, got "
-            f"{type(entries).__name__} {str(entries)[:60]}"
-        )
+def _results(entries: list[Entry], skeleton: str | None, images: Sequence[Entry] | None) -> list[People]:
+    if bad := next((e for e in entries if not e.get(coco.KEY)), None):
+        raise ValueError(f"COCO results: expected 'keypoints' in every entry, got {str(bad)[:80]}")
     names = {image["id"]: image["file_name"] for image in images or []}
     return [_result(names.get(id, id), people, skeleton) for id, people in _by_image(entries).items()]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pose_refine._types import Doubles, Floats
+from pose_refine._types import AnyArray, Doubles, Floats
 from pose_refine.formats import arrays
 from pose_refine.formats.documents import check_one_image
 from pose_refine.formats.flat import DECIMALS
@@ -39,7 +39,7 @@ def read(document: dict[str, Any], skeleton: str | None = None, shape: object = 
         ValueError: Several images, or not PoseTrack 2017's layout.
     """
     people = people_of(document)
-    values = joints_of(people).astype(np.float32)
+    values: AnyArray = joints_of(people)
     return Poses(values[..., :2], values[..., 2], SKELETON, [track_of(p) for p in people])
 
 
@@ -137,4 +137,6 @@ def number(point: dict[str, Any], key: str) -> float:
 
 def track_of(person: dict[str, Any]) -> Any:
     track = person.get("track_id")
-    return track[0] if isinstance(track, list) and track else track
+    if isinstance(track, list):
+        return track[0] if track else None
+    return track

@@ -113,6 +113,12 @@ def average_precision(
 
     Raises:
         ValueError: No frames, or frames of different joints.
+
+    Examples:
+        >>> truth = np.array([[[50.0, 50.0], [80.0, 90.0]]])  # one person of two joints
+        >>> frame = Frame(truth, head_sizes=np.array([10.0]), poses=truth + [[[0, 0], [9, 9]]], scores=np.ones((1, 2)))
+        >>> average_precision([frame]).ap
+        array([100.,   0.])
     """
     frames = [f for f in frames if len(f.poses) or not skip_unpredicted]
     check_joints(frames)

@@ -1,6 +1,5 @@
 """The labelled and the predicted people of the same images, read from files, as the metrics take them."""
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,49 +8,55 @@ import numpy as np
 from pose_refine._types import Doubles
 from pose_refine.formats.people import People, nobody
 from pose_refine.metrics.multi_person import NO_SCORE, Frame
-from pose_refine.metrics.pckh import head_size
+from pose_refine.metrics.pckh import head_size, there
 from pose_refine.metrics.posetrack import ignore
 from pose_refine.skeletons import convert, get_skeleton
 
-log = logging.getLogger(__name__)
 Pair = tuple[People, People]  # labelled, predicted
 SHOWN = 3  # names in a message
 
 
 def pair(truth: Sequence[People], predicted: Sequence[People]) -> list[Pair]:
-    """Bring labels and predictions together by image, in the order of the labels.
+    """Bring labels and predictions together by image, in the order of the labels; an image without predictions has
+    nobody there.
 
     Raises:
-        ValueError: An image that occurs twice, or has predictions but no entry in the labels; no people at all.
+        ValueError: An image that occurs twice, or that has predictions but no entry in the labels.
     """
-    known = {people.image: people for people in predicted}
-    images = [people.image for people in truth]
-    for what, found in (("labels", truth), ("predictions", predicted)):
-        if len({people.image for people in found}) < len(found):
-            raise ValueError(f"{what}: an image occurs twice")
-        if not any(map(len, found)):
-            raise ValueError(f"{what}: expected people, got none in {len(found)} images")
-    if strange := [name for name in known if name not in set(images)]:
+    known, images = {people.image: people for people in predicted}, {people.image for people in truth}
+    for what, found, names in (("labels", truth, len(images)), ("predictions", predicted, len(known))):
+        if names < len(found):
+            raise ValueError(f"{what}: expected each image once, got {len(found)} entries for {names} images")
+    if strange := [name for name in known if name not in images]:
         raise ValueError(
-            f"images: {len(strange)} of {len(known)} images with predictions are not in the labels: "
-            f"{', '.join(map(str, strange[:SHOWN]))}; the labels have {', '.join(map(str, images[:SHOWN]))} ..."
+            f"{len(strange)} of {len(known)} images with predictions are not in the labels: {shown(strange)}; the "
+            f"labels have {shown([people.image for people in truth])}"
         )
-    skeleton = predicted[0].skeleton
-    return [(people, known.get(people.image) or nobody(people.image, skeleton)) for people in truth]
+    return [(people, known.get(people.image, nobody(people.image, people.skeleton))) for people in truth]
 
 
-def without_prediction(pairs: Sequence[Pair]) -> list[object]:
-    """Images of labelled people for which the predictions have no entry."""
-    return [truth.image for truth, predicted in pairs if len(truth) and not predicted.looked_at]
+def shown(names: Sequence[object]) -> str:
+    """The first few, for a message."""
+    return ", ".join(map(str, names[:SHOWN])) + (" ..." if len(names) > SHOWN else "")
 
 
 def never_predicted(pairs: Sequence[Pair], skeleton: str) -> list[str]:
-    """Joints that are labelled, but that the predictions' skeleton does not have."""
-    joints = get_skeleton(skeleton).joints
-    labelled = {j for t, _ in pairs for j in np.flatnonzero(~np.isnan(_in(t, skeleton)[..., 0]).all(0))}
-    source = get_skeleton(pairs[0][1].skeleton)
-    known = ~np.isnan(convert(np.zeros((1, len(source.joints), 2)), source, get_skeleton(skeleton))[0, :, 0])
-    return [name for j, name in enumerate(joints) if j in labelled and not known[j]]
+    """Joints that are labelled, but that the predictions' skeleton does not have.
+
+    Raises:
+        ValueError: That is all of them.
+    """
+    labelled, known = (np.zeros(len(get_skeleton(skeleton).joints), dtype=bool) for _ in range(2))
+    for truth, predicted in pairs:
+        labelled |= there(_in(truth, skeleton)).any(0)
+        if not len(predicted):
+            continue
+        source = get_skeleton(predicted.skeleton)
+        known |= there(convert(np.zeros((1, len(source.joints), 2)), source, get_skeleton(skeleton)))[0]
+    if not (labelled & known).any():
+        names = {what: ", ".join(sorted({p[k].skeleton for p in pairs})) for k, what in enumerate(("GT", "PRED"))}
+        raise ValueError(f"labels ({names['GT']}) and predictions ({names['PRED']}) have no joint in common")
+    return [name for name, lost in zip(get_skeleton(skeleton).joints, labelled & ~known, strict=True) if lost]
 
 
 def _in(people: People, skeleton: str) -> Doubles:
@@ -90,11 +95,12 @@ def _frame(truth: People, predicted: People, skeleton: str) -> Frame:
 
 def one_to_one(pairs: Sequence[Pair], skeleton: str) -> tuple[Doubles, Doubles, Doubles]:
     """Predictions (N, K, 2), labels (N, K, 2) and head sizes (N,) of people of whom each has one prediction: those of
-    an image in the same order.
+    an image in the same order. Images that nobody looked at are left out.
 
     Raises:
         ValueError: An image with another number of predictions than of labelled people.
     """
+    pairs = [p for p in pairs if p[0].looked_at]
     for truth, predicted in pairs:
         if len(truth) != len(predicted):
             raise ValueError(
