@@ -84,7 +84,7 @@ def read(document: Any, skeleton: str | None = None, images: Sequence[Entry] | N
 
 def nobody(image: Hashable, skeleton: str) -> People:
     """An image for which a document has no entry."""
-    return _people(image, skeleton, _stacked([], skeleton), [], looked_at=False)
+    return _people(image, skeleton, _stacked([], skeleton), looked_at=False)
 
 
 def _stacked(people: list[Doubles], skeleton: str) -> Doubles:
@@ -98,22 +98,24 @@ def scored(predicted: People, least: float) -> People:
     return replace(predicted, keypoints=kept)
 
 
-def _people(
-    image: Hashable, skeleton: str, values: Doubles, entries: Sequence[Entry], *, looked_at: bool, **known: Any
-) -> People:
-    """What all layouts share; `known` are attributes that this one has."""
-    count = len(entries)
-    unknown = {
-        "person_scores": np.full(count, np.nan),
-        "ids": [None] * count,
-        "boxes": np.full((count, 4), np.nan),
-        "head_boxes": np.full((count, 4), np.nan),
-        "areas": np.full(count, np.nan),
-        "crowd": np.zeros(count, dtype=bool),
-        "ignore_regions": [],
-        "video": None,
-    }
-    return People(image, skeleton, values[..., :2], values[..., 2], looked_at=looked_at, **{**unknown, **known})
+def _people(image: Hashable, skeleton: str, values: Doubles, *, looked_at: bool) -> People:
+    """People (N, K, 3) of whom nothing else is known."""
+    count = len(values)
+    return People(
+        image=image,
+        skeleton=skeleton,
+        keypoints=values[..., :2],
+        scores=values[..., 2],
+        person_scores=np.full(count, np.nan),
+        ids=[None] * count,
+        boxes=np.full((count, 4), np.nan),
+        head_boxes=np.full((count, 4), np.nan),
+        areas=np.full(count, np.nan),
+        crowd=np.zeros(count, dtype=bool),
+        ignore_regions=[],
+        video=None,
+        looked_at=looked_at,
+    )
 
 
 def _by_image(entries: Iterable[Entry]) -> dict[Hashable, list[Entry]]:
@@ -151,12 +153,8 @@ def _posetrack(entry: Entry) -> People:
     if unknown := sorted(ids - set(POINT_IDS)):
         raise ValueError(f"PoseTrack JSON: expected points with id 0 to {POINT_IDS[-1]}, got id {unknown[0]}")
     head = [[posetrack.number(p, k) if k in p else np.nan for k in ("x1", "y1", "x2", "y2")] for p in people]
-    return _people(
-        image_of(entry),
-        posetrack.SKELETON,
-        posetrack.joints_of(people),
-        people,
-        looked_at=bool(everybody),
+    return replace(
+        _people(image_of(entry), posetrack.SKELETON, posetrack.joints_of(people), looked_at=bool(everybody)),
         ids=[posetrack.track_of(p) for p in people],
         person_scores=np.array([posetrack.number(p, "score") for p in people]),
         head_boxes=np.array(head).reshape(-1, 4),
@@ -183,12 +181,9 @@ def _annotations(document: Entry, skeleton: str | None) -> list[People]:
 
 def _annotated(file: str, skeleton: str, people: list[Entry], image: Entry, looked_at: bool) -> People:
     regions = zip(image.get("ignore_regions_x") or [], image.get("ignore_regions_y") or [], strict=True)
-    return _people(
-        file,
-        skeleton,
-        _stacked([_annotated_joints(p, skeleton) for p in people], skeleton),
-        people,
-        looked_at=looked_at,
+    joints = _stacked([_annotated_joints(p, skeleton) for p in people], skeleton)
+    return replace(
+        _people(file, skeleton, joints, looked_at=looked_at),
         ids=[p.get("track_id") for p in people],
         person_scores=_numbers(people, "score"),
         boxes=_corners(_boxes(people, "bbox")),
@@ -224,11 +219,11 @@ def _result(image: Hashable, people: list[Entry], skeleton: str | None) -> Peopl
     values[(values == 0).all(-1)] = np.nan
     name = skeleton_name(values.shape[1], skeleton)
     ids = coco.ids_of(people) or [None] * len(people)
-    return _people(image, name, values, people, looked_at=True, ids=ids, person_scores=_numbers(people, "score"))
+    return replace(_people(image, name, values, looked_at=True), ids=ids, person_scores=_numbers(people, "score"))
 
 
 def _mpii(image: Hashable, people: list[Entry]) -> People:
     joints = mpii.joints_of(people)
     values = np.concatenate([joints, np.full((*joints.shape[:2], 1), np.nan)], -1)
     head_boxes = _boxes(people, "head_box") - 1
-    return _people(image, mpii.SKELETON, values, people, looked_at=True, head_boxes=head_boxes)
+    return replace(_people(image, mpii.SKELETON, values, looked_at=True), head_boxes=head_boxes)

@@ -133,7 +133,10 @@ REAL, SYNTHETIC, PERFECT = 0.88, 0.08, 0.04
 POSELESS = 0.12  # and of all samples, those that show no pose map at all
 ALONE, UNSEEN = 0.25, 0.15  # shares of samples that are shown nobody else; and of the others, not found by anyone
 TWICE = 0.05  # share of samples with the same person a second time among the others, as detectors do
-BELIEVED = (0.3, 0.1), (0.8, 0.9)  # mean similarity of a pose to the truth -> share of samples in which it is believed
+BELIEVED = (
+    (0.3, 0.8),
+    (0.1, 0.9),
+)  # at these mean similarities to the truth a pose is believed in these shares of samples
 REACH = np.float32(0.35)  # of sqrt(area): how near another person's joint must be to be mistaken for one's own
 
 
@@ -211,7 +214,7 @@ def trust_in(poses: Floats, truth: Floats, area: Floats, rng: Generator) -> Floa
     """
     both = ~np.isnan(poses + truth).any(-1)
     mean = similarity(poses, truth, area).sum(1) / np.maximum(both.sum(1), 1)
-    chance = np.interp(mean, *zip(*BELIEVED, strict=True))
+    chance = np.interp(mean, *BELIEVED)
     return np.where(rng.random(len(poses)) < chance, 1.0, DOUBT).astype(np.float32)
 
 
