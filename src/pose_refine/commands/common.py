@@ -62,4 +62,9 @@ def counted(result: Refinement) -> dict[str, int]:
 def summary(result: Refinement) -> str:
     """One line on what changed."""
     joints = ", ".join(f"{n} {verdict}" for verdict, n in counted(result).items() if n)
-    return f"{len(result.poses)} people: {joints or 'nothing to refine'}"
+    return f"{people(len(result.poses))}: {joints or 'nothing to refine'}"
+
+
+def people(count: int) -> str:
+    """The number in words."""
+    return "1 person" if count == 1 else f"{count} people"
