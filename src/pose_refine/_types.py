@@ -8,3 +8,4 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 AnyArray = NDArray[Any]
+Shape = tuple[int, int]  # height and width of an image

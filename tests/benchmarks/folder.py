@@ -84,7 +84,9 @@ def main() -> None:
     print(f"{arguments.count} files, {total} people")
     for what, all_of_it, network in zip(("CPU time", "clock"), whole, inside, strict=True):
         each = 1e3 * network / total
-        print(f"{what}: {all_of_it:.1f} s, network {network:.1f} s ({each:.1f} ms a person): x {all_of_it / network:.2f}")
+        print(
+            f"{what}: {all_of_it:.1f} s, network {network:.1f} s ({each:.1f} ms a person): x {all_of_it / network:.2f}"
+        )
 
 
 if __name__ == "__main__":
