@@ -68,8 +68,8 @@ def write(poses: Poses, like: Any, shape: tuple[int, int] | None = None) -> Any:
         mark.x, mark.y = places[person, joint].tolist()
         if mark.visibility is not None:
             mark.visibility = float(poses.scores[person, joint])
-    if hasattr(like, "_replace"):  # the legacy solution's result is a named tuple
-        return like._replace(**{KEY: marks})
+    if isinstance(like, type):  # the legacy solution sets what it found on a new class, of which there is no object
+        return type(like.__name__, (like,), {KEY: marks})
     out = copy(like)
     setattr(out, KEY, marks)
     return out
