@@ -1,4 +1,4 @@
-"""MediaPipe's results: the tasks API's as a run with version 1.2 showed it, the legacy solution's as one with 0.10.14."""
+"""MediaPipe's results, as runs with versions 1.2 (the tasks API) and 0.10.14 (the legacy solution) showed them."""
 
 from collections import namedtuple
 from dataclasses import dataclass
