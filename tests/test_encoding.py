@@ -13,6 +13,7 @@ from pose_refine.encoding import (
     CELL_CENTRE,
     POSE_SIGMAS,
     STRIDE,
+    believe,
     cell_positions,
     decode,
     gaussian_maps,
@@ -82,6 +83,19 @@ def test_the_others_share_a_map_a_joint():
         torch.testing.assert_close(maps[:, :2], gaussian_maps(keypoints, stride, POSE_SIGMAS[stride]))
         theirs = gaussian_maps(others[0], stride, POSE_SIGMAS[stride]).amax(0)
         torch.testing.assert_close(maps[0, 2:], theirs)
+
+
+@pytest.mark.parametrize(
+    ("trust", "factors"), [(0.5, (0.5, 0.5)), (torch.tensor([1.0, 0.25]), (1.0, 0.25))], ids=["for all", "each"]
+)
+def test_believe_lowers_ones_own_fine_maps_alone(trust, factors):
+    maps = torch.rand(2, 6, 4, 3)
+    before = maps.clone()
+    lowered = believe(maps, 3, trust)
+    for person, factor in enumerate(factors):
+        torch.testing.assert_close(lowered[person, :3], maps[person, :3] * factor)
+    torch.testing.assert_close(lowered[:, 3:], maps[:, 3:])
+    assert torch.equal(maps, before)
 
 
 def test_cell_positions_are_the_means_of_their_pixels():

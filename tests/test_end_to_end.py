@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from pose_refine.metrics.oks import oks_recall, similarity
 from pose_refine.skeletons import SKELETONS, convert
 from pose_refine.training.data import read_coco, select
-from pose_refine.training.heldout import oks_recall, similarity
 
 # Where the joints of the photograph that comes along are, marked by hand: name: (x, y).
 MARKED = {

@@ -9,6 +9,7 @@ STRIDE = 4  # of the output maps
 # Where pose maps enter, and how wide a joint is drawn there: stride -> sigma in crop pixels. Coarse on purpose
 # (PoseFix, Moon et al. 2019): an input joint is a hint, and is seldom exact.
 POSE_SIGMAS = {8: 8.0, 4: 6.0}
+DOUBT = 0.5  # height of the fine pose maps for a pose that is believed less
 CELL_CENTRE = 1.5  # crop pixel of the middle of a stride-4 cell, relative to 4 * cell
 WINDOW = 2  # cells to each side of the peak that the soft-argmax looks at
 
@@ -60,6 +61,13 @@ def one_and_others(people: Tensor, stride: int) -> Tensor:
     maps = maps.view(*people.shape[:2], *maps.shape[1:])
     nobody = torch.zeros_like(maps[:, :1])
     return torch.cat([maps[:, 0], torch.cat([nobody, maps[:, 1:]], 1).amax(1)], 1)
+
+
+def believe(stride4: Tensor, joints: int, trust: Tensor | float) -> Tensor:
+    """The fine pose maps (B, 2 K, h, w), the first `joints` of them, one's own, as high as `trust`, (B,) or for all."""
+    own = stride4[:, :joints]
+    factor = torch.as_tensor(trust, dtype=own.dtype, device=own.device).view(-1, 1, 1, 1)
+    return torch.cat([own * factor, stride4[:, joints:]], 1)
 
 
 def target_maps(keypoints: Tensor, sigma: float) -> Tensor:

@@ -3,20 +3,18 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pose_refine.crops import CROP_HEIGHT, MARGIN
-from pose_refine.encoding import CELL_CENTRE, STRIDE, decode, pose_maps, window_mass
+from pose_refine.encoding import CELL_CENTRE, DOUBT, STRIDE, believe, decode, pose_maps, window_mass
 from pose_refine.network import Network, NetworkConfig
 from pose_refine.skeletons import SIGMAS
 
 EVIDENCE = 22  # numbers a joint that the decision sees
 GIVEN = 0  # of them: whether the pose claims the joint
 HYPOTHESES = 3  # where a joint may be: claimed, found, found while doubting the claim
-DOUBT = 0.5  # height of the fine pose maps then: the network believes a weak estimator's pose more than it should
 CLOSE = 1.0  # OKS units: hypotheses this near each other are averaged
-MARGIN_OF_PROOF = 0.05  # so much better a place far from the claim must be: good joints must stay good
+MARGIN_OF_PROOF = 0.1  # so much better a place far from the claim must be: good joints must stay good
 SOFT = 0.2  # differences in quality that matter little in that average
 
 
@@ -37,16 +35,15 @@ class Evidence:
 def look(
     network: Network, image: Tensor, initial: Tensor, others: Tensor, dtype: torch.dtype = torch.float32
 ) -> Evidence:
-    """Look at crops (B, 3, H, W) for the poses (B, K, 2), once as the network was trained and once in doubt.
+    """Look at crops (B, 3, H, W) for the poses (B, K, 2), once believing them and once in doubt.
 
     Only the last layers run twice: doubt touches the fine pose maps alone.
     """
     pose8, pose4 = pose_maps(initial, others)
-    height = torch.ones(pose4.shape[1], 1, 1, device=image.device)
-    height[: initial.shape[1]] = DOUBT
+    doubted4 = believe(pose4, initial.shape[1], DOUBT)
     with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
         context = network.context(*network.features(image), pose8)
-        believing, doubting = network.answer(context, pose4), network.answer(context, pose4 * height)
+        believing, doubting = network.answer(context, pose4), network.answer(context, doubted4)
     return gather_evidence(believing, doubting, initial, others)
 
 
@@ -132,17 +129,22 @@ def taken(points: Tensor, others: Tensor) -> Tensor:
 
 
 class Decision(nn.Module):
-    """Whom to believe, a joint: how good each hypothesis is, and how likely the result is right."""
+    """Whom to believe, a joint: how good each hypothesis is, and how likely the result is right.
+
+    A person's joints see each other's evidence: that sides are exchanged, or half a pose is a neighbour's, shows in
+    several joints at once.
+    """
 
     def __init__(self, joints: int, width: int = 48) -> None:
         super().__init__()
-        self.hidden = nn.Linear(EVIDENCE + joints, width)
+        self.read = nn.Linear(EVIDENCE + joints, width)
+        self.mix = nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0.1, batch_first=True, norm_first=True)
         self.out = nn.Linear(width, HYPOTHESES + 1)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of the similarity to the truth of each hypothesis (B, HYPOTHESES, K), and of being right (B, K)."""
         joint = torch.eye(features.shape[1], device=features.device).expand(len(features), -1, -1)
-        y: Tensor = self.out(F.relu(self.hidden(torch.cat([features, joint], -1))))
+        y: Tensor = self.out(self.mix(self.read(torch.cat([features, joint], -1))))
         return y[..., :-1].transpose(1, 2), y[..., -1]
 
 

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_refine._types import Floats
+from pose_refine._types import AnyArray, Floats
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def skeleton_of(names: Sequence[str]) -> str | None:
     return next((s.name for s in SKELETONS.values() if s.joints == joints), None)
 
 
-def convert(keypoints: Floats, source: Skeleton, target: Skeleton) -> Floats:
+def convert(keypoints: AnyArray, source: Skeleton, target: Skeleton) -> AnyArray:
     """Reorder joints by name; a joint that is the middle of others is computed where the source lacks it.
 
     Args:
@@ -189,9 +189,10 @@ def convert(keypoints: Floats, source: Skeleton, target: Skeleton) -> Floats:
         target: The skeleton wanted.
 
     Returns:
-        (N, K', C) float32, NaN where the source knows nothing of a joint.
+        (N, K', C), float32 or as precise as what came, NaN where the source knows nothing of a joint.
     """
-    out = np.full((len(keypoints), len(target.joints), keypoints.shape[2]), np.nan, dtype=np.float32)
+    dtype = np.result_type(keypoints, np.float32)
+    out = np.full((len(keypoints), len(target.joints), keypoints.shape[2]), np.nan, dtype=dtype)
     for column, name in enumerate(target.joints):
         if name in source.joints:
             out[:, column] = keypoints[:, source.joints.index(name)]

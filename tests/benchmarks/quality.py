@@ -3,211 +3,155 @@
     python tests/benchmarks/quality.py --data ../shared/data --trunk ../shared/trunks/movenet_thunder.safetensors
 
 For every estimator: its poses as they are; refined; the same network shown no pose (its crop still comes from the
-pose); and MoveNet Thunder run again on the box of the pose. Then ground truth as input, and recovery of removed joints.
-Figures are percent, over people with >= 8 labelled joints and a box >= 64 px high:
-  recall  mean over OKS thresholds .50:.05:.95 of the share of people above it (area as annotated, COCO's sigmas)
-  harm    of the joints within their OKS-.85 radius before, the share beyond their OKS-.50 radius after
-  loosen  of the same, the share beyond their OKS-.85 radius after
-  help    of the joints beyond their OKS-.50 radius before, the share within their OKS-.85 radius after
+pose); and MoveNet Thunder run again on the box of the pose. Then recovery of removed joints, ground truth as input,
+calibration, and two papers' tables from scaled errors. figures.py says what the figures are.
+
+Writes tests/benchmarks/quality.json, with the weights' SHA-256, and with --readme the tables between the markers of
+README.md and the calibration picture. `tables.py` alone writes them anew from quality.json.
 """
 
 import argparse
 import json
+import platform
+import sys
 import time
 from pathlib import Path
 
-import cv2
+import figures
 import numpy as np
+import scaled
+import tables
 import torch
+from figures import Compared
+from runs import JOINTS, DevSet, read_coco_dev, read_lsp_dev, refined, run_again, run_all, without_pose
 from tqdm import tqdm
 
-from pose_refine import Refiner
-from pose_refine.crops import CROP_WIDTH, crop_boxes, crop_matrices, cut_crops, to_image
-from pose_refine.skeletons import NETWORK
-from pose_refine.training.data import People, read_coco
-from pose_refine.training.heldout import THRESHOLDS, similarity
+from pose_refine import Refiner, weights
 from pose_refine.training.movenet import MoveNet
 
-JOINTS = 17
-SIDE = 32  # pixels more on each side than the refiner's crop: MoveNet takes squares
 REMOVED = 0.2  # share of a person's joints, the lowest-scored, that recovery is measured on
+OUT = Path(__file__).with_name("quality.json")
 
 
-def by_image(people: People, rows: np.ndarray) -> list[np.ndarray]:
-    order = rows[np.argsort(people.image[rows], kind="stable")]
-    return np.split(order, np.flatnonzero(np.diff(people.image[order])) + 1)
+def measure(refiner: Refiner, movenet: MoveNet, dev: DevSet, estimator: int) -> dict:
+    """All figures of one estimator."""
+    poses = dev.predicted(estimator)
+    joints = np.isfinite(poses[..., 0]).any(0)
+    after = run_all(dev.people, poses, refined(refiner))
+    compared = Compared(dev, poses, after, joints)
+    row = {"all": compared.only(), "joints": figures.by_joint(compared), "people": figures.by_person(compared)}
+    for name, step in (("no_pose", without_pose(refiner)), ("again", run_again(movenet))):
+        row[name] = Compared(dev, poses, run_all(dev.people, poses, step), joints).only()
+    row["errors"] = [figures.error_classes(compared, p) for p in (compared.before, compared.after)]
+    row["ap"] = ap_by_scores(dev, poses, after)
+    scores = [p[..., 2][compared.labelled] for p in (compared.before, compared.after)]
+    right = [s[compared.labelled] >= figures.RIGHT for s in (compared.old, compared.new)]
+    row["reliability"] = [figures.reliability(np.clip(s, 0, 1), r) for s, r in zip(scores, right, strict=True)]
+    row["recovery"] = recovery(refiner, dev, poses, joints)
+    return row
 
 
-def run_all(people: People, poses: np.ndarray, rows: np.ndarray, step) -> np.ndarray:
-    """`step(image RGB, poses (n, 17, 2))` on all people of an image at once; (P, 17, 3)."""
-    out = np.full((len(poses), JOINTS, 3), np.nan, np.float32)
-    for together in by_image(people, rows):
-        image = cv2.imread(str(people.files[people.image[together[0]]]))[:, :, ::-1]
-        out[together] = step(image, poses[together])
-    return out
+def ap_by_scores(dev: DevSet, poses: np.ndarray, after: np.ndarray) -> dict[str, float]:
+    """OKS AP before, after with the scores that came in, after with ours."""
+    kept = np.concatenate([after[..., :2], poses[..., 2:]], -1)
+    return {n: scaled.coco_ap(dev, p) for n, p in (("before", poses), ("scores_in", kept), ("scores_out", after))}
 
 
-def without_pose(refiner: Refiner):
-    """The same network, the same crop, no pose maps."""
-
-    def step(image, poses):
-        nothing = np.full((len(poses), len(NETWORK.joints), 2), np.nan, np.float32)
-        matrices = crop_matrices(*crop_boxes(poses, image.shape[:2]))
-        return refiner._refine_crops(image, "rgb", nothing, matrices, 64)[:, :JOINTS]
-
-    return step
-
-
-def run_again(movenet: MoveNet):
-    """MoveNet on the box that refining would have cut, widened to the square that it takes."""
-
-    def step(image, poses):
-        matrices = crop_matrices(*crop_boxes(poses, image.shape[:2]))
-        matrices[:, :, 2] -= SIDE * matrices[:, :, 0]
-        crops = cut_crops(image, matrices, CROP_WIDTH + 2 * SIDE)
-        found = movenet(torch.from_numpy(crops).permute(0, 3, 1, 2).float() * (2 / 255) - 1).numpy()
-        return np.concatenate([to_image(found[..., :2], matrices), found[..., 2:]], -1)
-
-    return step
-
-
-def recall(poses: np.ndarray, people: People, joints: np.ndarray, rows: np.ndarray) -> float:
-    labelled = (~np.isnan(people.keypoints[rows, :JOINTS, 0])) & joints
-    oks = (near(poses, people, rows) * labelled).sum(1)[labelled.any(1)] / labelled.sum(1)[labelled.any(1)]
-    return float(100 * (oks[:, None] > THRESHOLDS).mean())
-
-
-def near(poses: np.ndarray, people: People, rows: np.ndarray) -> np.ndarray:
-    """Keypoint similarity (R, 17)."""
-    whole = np.full((len(rows), len(NETWORK.joints), 2), np.nan, np.float32)
-    whole[:, :JOINTS] = poses[rows, :, :2]
-    return similarity(whole, people.keypoints[rows], people.area[rows])[:, :JOINTS]
-
-
-def changes(before: np.ndarray, after: np.ndarray, people: People, joints: np.ndarray, rows: np.ndarray) -> dict:
-    labelled = (~np.isnan(people.keypoints[rows, :JOINTS, 0])) & joints
-    old, new = near(before, people, rows), near(after, people, rows)
-    right, wrong = labelled & (old >= 0.85), labelled & (old < 0.5)
-    return {
-        "harm": float(100 * (new[right] < 0.5).mean()),
-        "loosen": float(100 * (new[right] < 0.85).mean()),
-        "help": float(100 * (new[wrong] >= 0.85).mean()),
-    }
-
-
-def calibration_error(scores: np.ndarray, is_right: np.ndarray, bins: int = 10) -> float:
-    """Expected calibration error, percent (Guo et al. 2017), over equally wide bins."""
-    which = np.minimum((scores * bins).astype(int), bins - 1)
-    gaps = [abs(scores[which == b].mean() - is_right[which == b].mean()) * (which == b).mean() for b in set(which)]
-    return float(100 * sum(gaps))
-
-
-def recovery(refiner: Refiner, people: People, predicted: np.ndarray, joints: np.ndarray, rows: np.ndarray) -> dict:
+def recovery(refiner: Refiner, dev: DevSet, predicted: np.ndarray, joints: np.ndarray) -> dict:
     """Remove each person's lowest-scored joints, and see which come back right."""
     scores = np.where(joints, predicted[..., 2], np.inf)
     gone = scores.argsort(1).argsort(1) < round(REMOVED * joints.sum())
-    poses = np.where(gone[..., None], np.float32(np.nan), predicted[..., :2])
-    after = run_all(people, poses, rows, refiner.refine)
-    labelled = gone[rows] & ~np.isnan(people.keypoints[rows, :JOINTS, 0])
-    is_right = near(after, people, rows)[labelled] >= 0.85
-    before = near(predicted, people, rows)[labelled] >= 0.85
-    ece = calibration_error(after[rows][..., 2][labelled], is_right)
-    return {"recovered": float(100 * is_right.mean()), "were_right": float(100 * before.mean()), "recovered_ece": ece}
+    poses = np.where(gone[..., None], np.float32(np.nan), predicted)
+    after = run_all(dev.people, poses, refined(refiner))
+    compared = Compared(dev, poses, after, joints)
+    removed = gone[compared.rows] & compared.labelled
+    were = compared.similar(predicted[compared.rows])[removed] >= figures.RIGHT
+    right = compared.new[removed] >= figures.RIGHT
+    curve = figures.reliability(compared.after[..., 2][removed], right)
+    return {"right": figures.share(right), "were_right": figures.share(were), "reliability": curve}
 
 
-def perfect(refiner: Refiner, people: People, rows: np.ndarray) -> dict:
-    """Ground truth as input: what is spoilt, and how far joints move, of the person's box height."""
-    truth = people.keypoints[:, :JOINTS]
-    after = run_all(people, truth, rows, refiner.refine)
-    height = np.nanmax(truth[rows, :, 1], 1) - np.nanmin(truth[rows, :, 1], 1)
-    shift = np.linalg.norm(after[rows, :, :2] - truth[rows], axis=-1) / height[:, None]
-    labelled = ~np.isnan(truth[rows, :, 0])
-    new = near(after, people, rows)[labelled]
-    return {
-        "recall": recall(after, people, np.ones(JOINTS, bool), rows),
-        "harm": float(100 * (new < 0.5).mean()),
-        "loosen": float(100 * (new < 0.85).mean()),
-        "median_shift": float(100 * np.median(shift[labelled])),
-    }
+def perfect(refiner: Refiner, dev: DevSet) -> list[dict[str, float]]:
+    """Ground truth as input, refined once, twice, three times: what is spoilt, and how far joints move."""
+    truth = np.concatenate([dev.truth, np.ones_like(dev.truth[..., :1])], -1)
+    height = (np.nanmax(truth[..., 1], 1) - np.nanmin(truth[..., 1], 1))[dev.rows, None]
+    poses, rows = truth, []
+    for _ in range(3):
+        poses = run_all(dev.people, poses, refined(refiner))
+        compared = Compared(dev, truth, poses, np.ones(JOINTS, bool))
+        gap = np.linalg.norm(poses[dev.rows, :, :2] - dev.truth[dev.rows], axis=-1) / height
+        rows.append({**compared.only(), "median_shift": float(100 * np.median(gap[compared.labelled]))})
+        poses = np.where(np.isnan(truth[..., :1]), np.float32(np.nan), poses)
+    return rows
 
 
-def cost(refiner: Refiner, people: People, poses: np.ndarray, rows: np.ndarray) -> dict:
-    """Milliseconds a person of refine(), and of the network alone at the same batch size, in turns."""
+def cost(refiner: Refiner, dev: DevSet) -> dict[str, float]:
+    """Milliseconds a person of refine(), and of the bare network on as many crops, in turns."""
     crops = torch.zeros(4, 3, 256, 192).contiguous(memory_format=torch.channels_last)
-    maps = torch.zeros(4, 19, 32, 24), torch.zeros(4, 19, 64, 48)
-    whole, bare = [], []
-    for together in by_image(people, rows):
-        image = cv2.imread(str(people.files[people.image[together[0]]]))[:, :, ::-1]
+    maps = torch.zeros(4, 38, 32, 24), torch.zeros(4, 38, 64, 48)
+    spent = np.zeros(2)
+
+    def step(image: np.ndarray, poses: np.ndarray) -> np.ndarray:
         start = time.perf_counter()
-        refiner.refine(image, poses[together])
+        out = refiner.refine(image, poses)
         middle = time.perf_counter()
         with torch.inference_mode():
-            for k in range(0, len(together), 4):
-                n = min(4, len(together) - k)
+            for k in range(0, len(poses), 4):
+                n = min(4, len(poses) - k)
                 refiner._model.network(crops[:n], maps[0][:n], maps[1][:n])
-        whole.append(middle - start)
-        bare.append(time.perf_counter() - middle)
-    return {"refine_ms": 1e3 * sum(whole) / len(rows), "network_ms": 1e3 * sum(bare) / len(rows)}
+        spent[:] += middle - start, time.perf_counter() - middle
+        return out
+
+    poses = dev.predicted(0)
+    run_all(dev.people, poses, step)
+    people = (~np.isnan(poses[..., 0]).all(1)).sum()
+    return dict(zip(("refine_ms", "network_ms"), (1e3 * spent / people).tolist(), strict=True))
 
 
-def measure(refiner: Refiner, movenet: MoveNet, people: People, rows: np.ndarray, estimator: int) -> dict:
-    predicted = people.predicted[:, estimator, :JOINTS]
-    joints = np.isfinite(predicted[..., 0]).any(0)
-    poses = predicted[..., :2]
-    rows = rows[np.isfinite(poses[rows, :, 0]).any(1)]
-    after = run_all(people, poses, rows, refiner.refine)
-    row = {"people": len(rows), "before": recall(predicted, people, joints, rows)}
-    row["after"] = recall(after, people, joints, rows)
-    for name, step in (("no_pose", without_pose(refiner)), ("again", run_again(movenet))):
-        other = run_all(people, poses, rows, step)
-        row[name] = recall(other, people, joints, rows)
-        row[f"{name}_harm"] = changes(predicted, other, people, joints, rows)["harm"]
-    row |= changes(predicted, after, people, joints, rows)
-    labelled = (~np.isnan(people.keypoints[rows, :JOINTS, 0])) & joints
-    right = near(after, people, rows)[labelled] >= 0.85
-    row["ece"] = calibration_error(after[rows][..., 2][labelled], right)
-    return row | recovery(refiner, people, predicted, joints, rows)
+def measure_all(arguments: argparse.Namespace) -> dict:
+    source = weights.find(arguments.weights)
+    refiner = Refiner.from_pretrained(source, device="cpu")
+    movenet = MoveNet("thunder", arguments.trunk).eval()
+    coco, lsp = (read(arguments.data, arguments.split, arguments.limit) for read in (read_coco_dev, read_lsp_dev))
+    out: dict = {"sha256": weights.read_config(source).sha256, "machine": machine(), "sets": {}}
+    for name, dev in (("coco", coco), ("lsp", lsp)):
+        estimators = tqdm(dev.people.estimators, desc=name)
+        out["sets"][name] = {e: measure(refiner, movenet, dev, i) for i, e in enumerate(estimators)}
+    out["perfect"] = perfect(refiner, coco)
+    out["poserefiner"] = scaled.poserefiner_rows(lsp, refined(refiner))
+    out["posefix"] = scaled.posefix_rows(coco, refined(refiner))
+    out["cost"] = cost(refiner, coco)
+    return out
 
 
-COLUMNS = {
-    "people": "n", "before": "before", "after": "after", "harm": "harm", "loosen": "loosen", "help": "help",
-    "ece": "ECE", "recovered": "recovered", "no_pose": "no pose shown", "no_pose_harm": "its harm",
-    "again": "Thunder run again", "again_harm": "its harm",
-}  # fmt: skip
+def machine() -> str:
+    name = next(
+        (line.split(":")[1].strip() for line in cpu_lines() if line.startswith("model name")), platform.machine()
+    )
+    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}, float32"
 
 
-def markdown(table: dict) -> str:
-    lines = ["| estimator | " + " | ".join(COLUMNS.values()) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
-    for name, row in table.items():
-        cells = [f"{row[c]:.1f}" if c != "people" else str(row[c]) for c in COLUMNS]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def cpu_lines() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with coco/ and predictions/")
+    parser.add_argument("--data", type=Path, required=True, help="folder with coco/, lsp_extended/ and predictions/")
     parser.add_argument("--trunk", type=Path, required=True, help="MoveNet Thunder's tensors")
     parser.add_argument("--split", default="dev", help="default: %(default)s")
     parser.add_argument("--weights", help="default: embedded")
-    parser.add_argument("--limit", type=int, help="at most this many people")
-    parser.add_argument("--out", type=Path, help="also write the figures as JSON")
+    parser.add_argument("--limit", type=int, help="look at so many images of a set")
+    parser.add_argument("-o", "--out", type=Path, default=OUT, help="default: %(default)s")
+    parser.add_argument("--readme", action="store_true", help="also write README.md's tables and the picture")
     arguments = parser.parse_args()
-    refiner = Refiner.from_pretrained(arguments.weights, device="cpu")
-    movenet = MoveNet("thunder", arguments.trunk).eval()
-    folder = arguments.data / "predictions" / f"coco_{arguments.split}"
-    people = read_coco(arguments.data / "coco", arguments.split, folder, least=8, height=64)
-    rows = np.arange(len(people.area))[: arguments.limit]
-    names = tqdm(people.estimators, desc="estimators")
-    table = {name: measure(refiner, movenet, people, rows, e) for e, name in enumerate(names)}
-    figures = {"estimators": table, "perfect": perfect(refiner, people, rows)}
-    figures["cost"] = cost(refiner, people, people.predicted[:, 0, :JOINTS, :2], rows[:200])
-    print(markdown(dict(sorted(table.items(), key=lambda item: -item[1]["before"]))))
-    print("ground truth as input:", {k: round(v, 2) for k, v in figures["perfect"].items()})
-    print("cost a person:", {k: round(v, 2) for k, v in figures["cost"].items()})
-    if arguments.out:
-        arguments.out.write_text(json.dumps(figures, indent=1) + "\n")
+    result = measure_all(arguments)
+    arguments.out.write_text(json.dumps(tables.rounded(result), indent=1) + "\n")
+    print("\n\n".join(tables.all_tables(result)))
+    if arguments.readme:
+        tables.write(arguments.out)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH, GREY, crop_matrices, cut_crops, to_crop
+from pose_refine.encoding import DOUBT
 from pose_refine.skeletons import NETWORK
 from pose_refine.training import batches
 from pose_refine.training.batches import cut, make_batch, mirrored
@@ -87,7 +88,8 @@ def test_a_batch(loaded):
     assert batch.image.abs().max() <= 1
     assert batch.initial.shape == batch.truth.shape == (3, 19, 2)
     assert batch.others.shape == (3, 3, 19, 2)
-    assert {t.dtype for t in (batch.image, batch.initial, batch.others, batch.truth, batch.area)} == {torch.float32}
+    assert set(batch.trust.tolist()) <= {1.0, DOUBT}
+    assert {t.dtype for t in vars(batch).values()} == {torch.float32}
     labelled = ~np.isnan(people.keypoints[[0, 4, 6]][..., 0])
     assert (~torch.isnan(batch.truth[..., 0])).sum(1).tolist() == labelled.sum(1).tolist()
 

@@ -80,7 +80,7 @@ def test_what_is_not_labelled_teaches_nothing():
         torch.manual_seed(0)
         decision = Decision(19)
         fit(decision, replace(cases, places=places, labelled=labelled), steps=5)
-        weights.append(decision.hidden.weight.detach().clone())
+        weights.append(decision.read.weight.detach().clone())
     assert torch.equal(*weights)
 
 

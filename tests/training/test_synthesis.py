@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pose_refine.encoding import DOUBT
 from pose_refine.skeletons import NETWORK, SIGMAS
 from pose_refine.training import synthesis
 from pose_refine.training.synthesis import Truth, oks_radius
@@ -320,6 +321,19 @@ def test_initial_poses_have_a_joint_and_no_infinity(seed, estimators):
     for drawn in (poses, others):
         assert not np.isinf(drawn).any()
         assert (np.isnan(drawn[..., 0]) == np.isnan(drawn[..., 1])).all()
+
+
+@pytest.mark.parametrize(
+    ("similarity", "share"), [(0.2, 0.1), (0.55, 0.5), (0.8, 0.9), (1.0, 0.9)], ids=["bad", "fair", "good", "perfect"]
+)
+def test_the_worse_a_pose_the_seldomer_it_is_believed(similarity, share):
+    """All joints lie at one similarity; 0.55 is halfway between the two that the shares are given for."""
+    truth, area = random_poses(0, 4000), np.full(4000, 9000, np.float32)
+    truth[::3, 5] = np.nan
+    poses = truth + np.stack([oks_radius(area, similarity), np.zeros((4000, 19))], -1).astype(np.float32)
+    trust = synthesis.trust_in(poses, truth, area, rng_of(0))
+    assert set(trust.tolist()) == {1.0, DOUBT}
+    assert (trust == 1).mean() == pytest.approx(share, abs=0.03)
 
 
 def test_some_of_the_poses_are_hidden():

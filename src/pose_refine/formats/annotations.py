@@ -45,10 +45,10 @@ def read(document: dict[str, Any], skeleton: str | None = None, shape: object = 
     Raises:
         ValueError: Several images, keypoints that are no flat lists, joint names that no skeleton has.
     """
-    people = _people(document)
+    people = people_of(document)
     check_one_image([p.get("image_id") for p in people], "annotations")
-    found = read_triplets([p[KEY] for p in people], skeleton or _skeleton(document, people), None)
-    lists = [_scores(p, column) for p, column in zip(people, found.scores, strict=True)]
+    found = read_triplets([p[KEY] for p in people], skeleton or named_skeleton(document, people), None)
+    lists = [scores_of(p, column) for p, column in zip(people, found.scores, strict=True)]
     scores = np.array(lists, dtype=np.float32).reshape(found.scores.shape)
     return Poses(found.keypoints, scores, found.skeleton, [p.get("track_id", p.get("id")) for p in people])
 
@@ -57,8 +57,8 @@ def write(poses: Poses, like: dict[str, Any], shape: object = None) -> dict[str,
     """A copy of `like` with the joints of `poses`; flags of joints that were there, boxes and all else stay."""
     before, out = read(like, poses.skeleton), deepcopy(like)
     joints, changed = arrays.columns(poses), arrays.changed(poses, before)
-    for i, person in enumerate(_people(out)):
-        flags = _are_flags(np.array(person[KEY][2::3], dtype=np.float64))
+    for i, person in enumerate(people_of(out)):
+        flags = are_flags(np.array(person[KEY][2::3], dtype=np.float64))
         keep = flags and not person.get("scores")
         wanted = worth_writing(joints[i], changed[i], before.present[i]) if keep else changed[i]
         for joint in map(int, np.flatnonzero(wanted)):
@@ -89,7 +89,7 @@ def _write_joint(person: dict[str, Any], joint: int, new: Floats, old: Floats, f
         scores[joint] = place[2]
 
 
-def _people(document: dict[str, Any]) -> list[dict[str, Any]]:
+def people_of(document: dict[str, Any]) -> list[dict[str, Any]]:
     """The annotations with keypoints."""
     entries = document["annotations"]
     if not all(isinstance(e, dict) for e in entries):
@@ -97,7 +97,7 @@ def _people(document: dict[str, Any]) -> list[dict[str, Any]]:
     return [e for e in entries if e.get(KEY)]
 
 
-def _skeleton(document: dict[str, Any], people: list[dict[str, Any]]) -> str | None:
+def named_skeleton(document: dict[str, Any], people: list[dict[str, Any]]) -> str | None:
     """By the names that the people's category gives to as many joints as they have; None where there are none."""
     used = {p.get("category_id") for p in people}
     names = [c[KEY] for c in document.get("categories") or [] if c.get(KEY) and (c.get("id") in used or not people)]
@@ -109,15 +109,16 @@ def _skeleton(document: dict[str, Any], people: list[dict[str, Any]]) -> str | N
     return found
 
 
-def _are_flags(column: AnyArray) -> bool:
+def are_flags(column: AnyArray) -> bool:
+    """Whether the third numbers of joints are COCO's flags, and no scores."""
     return bool(np.isin(column, FLAGS).all())
 
 
-def _scores(person: dict[str, Any], column: Floats) -> Any:
+def scores_of(person: dict[str, Any], column: AnyArray) -> Any:
     """(K,): what there is of scores."""
     scores = person.get("scores")
     if not scores:
-        return np.full_like(column, np.nan) if _are_flags(column) else column
+        return np.full_like(column, np.nan) if are_flags(column) else column
     if not isinstance(scores, list) or len(scores) != len(column):
         raise ValueError(f"annotations: expected {len(column)} scores, got {scores!r:.80}")
     return scores

@@ -46,12 +46,12 @@ def read(results: list[dict[str, Any]], skeleton: str | None = None, shape: obje
     images = {r.get("image_id") for r in results}
     if len(images) > 1:
         raise ValueError(f"COCO results: expected one image's people, got image ids {sorted(map(str, images))[:5]}")
-    found = read_triplets([r[KEY] for r in results], skeleton, _ids(results))
+    found = read_triplets([r[KEY] for r in results], skeleton, ids_of(results))
     lost = pairs.unfound(found.scores, found.scores == 0)
     return Poses(np.where(lost[..., None], np.nan, found.keypoints), found.scores, found.skeleton, found.ids)
 
 
-def _ids(results: list[dict[str, Any]]) -> list[object] | None:
+def ids_of(results: list[dict[str, Any]]) -> list[object] | None:
     key = next((k for k in IDS if any(k in r for r in results)), None)
     return None if key is None else [r.get(key) for r in results]
 

@@ -42,7 +42,7 @@ def frames(document: Any, images: Sequence[Entry] | None = None) -> list[tuple[s
     """
     people: dict[Hashable, list[Entry]] = {}
     for entry in _entries(document):
-        people.setdefault(_image_of(entry), []).append(entry)
+        people.setdefault(image_of(entry), []).append(entry)
     if isinstance(document, dict):
         images = document.get("images")
     try:
@@ -69,8 +69,8 @@ def assemble(document: Any, frames: Sequence[tuple[str, Any]]) -> Any:
     given: dict[Hashable, list[Entry]] = {}
     for _, frame in frames:
         for entry in _entries(frame):
-            given.setdefault(_image_of(entry), []).append(entry)
-    wanted = [_image_of(e) for e in _entries(document)]
+            given.setdefault(image_of(entry), []).append(entry)
+    wanted = [image_of(e) for e in _entries(document)]
     counts = Counter(wanted)
     for image, entries in given.items():
         if counts[image] != len(entries):
@@ -112,7 +112,7 @@ def _key(document: Entry) -> str:
     return "annolist" if "annolist" in document else "annotations"
 
 
-def _image_of(entry: Entry) -> Hashable:
+def image_of(entry: Entry) -> Hashable:
     """What tells the image of an entry: COCO's image_id, MPII's file name, PoseTrack 2017's."""
     try:
         image = entry["image_id"] if "image_id" in entry else entry["image"]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pose_refine._types import Doubles
 from pose_refine.formats import arrays
 from pose_refine.poses import Poses
 
@@ -18,6 +19,16 @@ def read_triplets(people: Sequence[Sequence[float]], skeleton: str | None, ids: 
     """
     if not people:
         return arrays.nobody(skeleton or "coco17", ids)
+    read = arrays.read(triplets(people), skeleton)
+    return Poses(read.keypoints, read.scores, read.skeleton, ids)
+
+
+def triplets(people: Sequence[Sequence[float]]) -> Doubles:
+    """(N, K, 3) of one flat list a person, at least one.
+
+    Raises:
+        ValueError: Lengths that differ or that three does not divide; not numbers.
+    """
     if not all(hasattr(p, "__len__") for p in people):
         raise ValueError(f"keypoints: expected flat lists, got {sorted({type(p).__name__ for p in people})}")
     lengths = {len(p) for p in people}
@@ -29,8 +40,8 @@ def read_triplets(people: Sequence[Sequence[float]], skeleton: str | None, ids: 
         raise ValueError(f"keypoints: expected numbers: {error}") from error
     if values.ndim != 2:
         raise ValueError(f"keypoints: expected flat lists x, y, score, ..., got shape {values.shape[1:]} for each")
-    read = arrays.read(values.reshape(len(people), -1, 3), skeleton)
-    return Poses(read.keypoints, read.scores, read.skeleton, ids)
+    joints: Doubles = values.reshape(len(people), -1, 3)
+    return joints
 
 
 def put_triplets(flat: list[float], changed: dict[int, list[float]]) -> None:

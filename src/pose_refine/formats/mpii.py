@@ -11,14 +11,14 @@ Layouts: https://github.com/leoxiaobin/deep-high-resolution-net.pytorch/blob/mas
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pose_refine._types import AnyArray
+from pose_refine._types import AnyArray, Doubles
 from pose_refine.formats import arrays
 from pose_refine.formats.annotations import worth_writing
 from pose_refine.formats.documents import check_one_image
@@ -49,11 +49,18 @@ def read(people: list[Person], skeleton: str | None = None, shape: object = None
         ValueError: Several images, or people that have not 16 joints of two coordinates each.
     """
     check_one_image([p["image"] for p in people], "MPII JSON")
+    keypoints = joints_of(people)
+    scores = np.full(keypoints.shape[:2], np.nan, dtype=np.float32)
+    return Poses(keypoints.astype(np.float32), scores, SKELETON)
+
+
+def joints_of(people: Sequence[Person]) -> Doubles:
+    """x, y (N, 16, 2) of the JSON's people, counted from 0, NaN where missing."""
     joints = np.array([_table(p["joints"], (COUNT, 2)) for p in people]).reshape(-1, COUNT, 2)
     flags = np.array([_table(p.get("joints_vis", [0] * COUNT), (COUNT,)) for p in people]).reshape(-1, COUNT)
     missing = (flags == 0) & (joints[..., 0] == joints[..., 1]) & np.isin(joints[..., 0], UNLABELLED)
-    keypoints = np.where(missing[..., None], np.nan, joints - 1)
-    return Poses(keypoints, np.full(missing.shape, np.nan), SKELETON)
+    keypoints: Doubles = np.where(missing[..., None], np.nan, joints - 1)
+    return keypoints
 
 
 def write(poses: Poses, like: list[Person], shape: object = None) -> list[Person]:
@@ -89,8 +96,9 @@ def load_mat(path: str | os.PathLike[str]) -> list[Person]:
         path: The .mat file.
 
     Returns:
-        One dict for each person with labelled joints: "image", "joints", "joints_vis", "scale", "center",
-        "annolist_index" and "annorect_index" (both from 0). People without joints, as in the test set, are left out.
+        One dict for each person with labelled joints: "image", "joints", "joints_vis", "scale", "center", "head_box"
+        (x0, y0, x1, y1, counted from 1, which PCKh needs; absent where there is none), "annolist_index" and
+        "annorect_index" (both from 0). People without joints, as in the test set, are left out.
 
     Raises:
         FileNotFoundError: No such file.
@@ -117,12 +125,14 @@ def _people_of(image: Any, index: int) -> Iterator[Person]:
             joints, flags = _joints_of(points)
             center = [float(v) for p in _items(rect, "objpos") for v in (p.x, p.y)]
             scale = [float(v) for v in _items(rect, "scale")]
+            head = [float(v) for field in ("x1", "y1", "x2", "y2") for v in _items(rect, field)]
             yield {
                 "image": str(image.image.name),
                 "joints": joints,
                 "joints_vis": flags,
                 "scale": scale[0] if scale else -1.0,
                 "center": center or [-1.0, -1.0],
+                **({"head_box": head} if len(head) == 4 else {}),
                 "annolist_index": index,
                 "annorect_index": j,
             }

@@ -7,12 +7,13 @@ as in poseval. Points have a place for scores, so that all refined joints get th
 Layout: https://github.com/leonid-pishchulin/poseval/blob/master/README.md
 """
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
 import numpy as np
 
-from pose_refine._types import Floats
+from pose_refine._types import Doubles, Floats
 from pose_refine.formats import arrays
 from pose_refine.formats.documents import check_one_image
 from pose_refine.formats.flat import DECIMALS
@@ -37,19 +38,25 @@ def read(document: dict[str, Any], skeleton: str | None = None, shape: object = 
     Raises:
         ValueError: Several images, or not PoseTrack 2017's layout.
     """
-    people = _people(document)
-    values = np.full((len(people), len(get_skeleton(SKELETON).joints), 3), np.nan, dtype=np.float32)
+    people = people_of(document)
+    values = joints_of(people).astype(np.float32)
+    return Poses(values[..., :2], values[..., 2], SKELETON, [track_of(p) for p in people])
+
+
+def joints_of(people: Sequence[dict[str, Any]]) -> Doubles:
+    """x, y, score (N, 15, 3) of entries of "annorect", NaN where missing."""
+    values = np.full((len(people), len(get_skeleton(SKELETON).joints), 3), np.nan)
     for i, person in enumerate(people):
         for joint, point in _points(person).items():
-            values[i, joint] = [_number(point, k) for k in ("x", "y", "score")]
-    return Poses(values[..., :2], values[..., 2], SKELETON, [_track(p) for p in people])
+            values[i, joint] = [number(point, k) for k in ("x", "y", "score")]
+    return values
 
 
 def write(poses: Poses, like: dict[str, Any], shape: object = None) -> dict[str, Any]:
     """A copy of `like` with the joints of `poses`; track ids, boxes, visibility and unchanged joints stay."""
     before, out = read(like, poses.skeleton), deepcopy(like)
     joints, changed = arrays.columns(poses), arrays.changed(poses, before)
-    for i, person in enumerate(_people(out)):
+    for i, person in enumerate(people_of(out)):
         points = _points(person)
         for joint in map(int, np.flatnonzero(changed[i])):
             point = points[joint] if joint in points else _new_point(person, joint)
@@ -76,7 +83,7 @@ def _new_point(person: dict[str, Any], joint: int) -> dict[str, Any]:
     return point
 
 
-def _people(document: dict[str, Any]) -> list[dict[str, Any]]:
+def people_of(document: dict[str, Any]) -> list[dict[str, Any]]:
     entries = document.get("annolist", [document])
     if not all(isinstance(e, dict) for e in entries):
         raise ValueError("PoseTrack JSON: expected dicts with 'image' and 'annorect' in 'annolist'")
@@ -87,21 +94,38 @@ def _people(document: dict[str, Any]) -> list[dict[str, Any]]:
     return people
 
 
-def _points(person: dict[str, Any]) -> dict[int, dict[str, Any]]:
-    """The person's points by joint id; points of other ids are left alone."""
+def listed_points(person: dict[str, Any]) -> list[dict[str, Any]]:
+    """The person's points, whatever their ids."""
     groups = person.get("annopoints") or [{}]
     points = (groups[0] or {}).get("point") or [] if isinstance(groups, list) else None
     if not isinstance(points, list) or not all(isinstance(p, dict) for p in points):
         raise ValueError(f"PoseTrack JSON: expected annopoints [{{'point': [...]}}], got {str(groups)[:80]}")
+    return points
+
+
+def has_points(person: dict[str, Any]) -> bool:
+    """Whether there is a list of points, be it an empty one: poseval leaves the others out."""
+    groups = person.get("annopoints")
+    return bool(isinstance(groups, list) and groups and groups[0] and "point" in groups[0])
+
+
+def regions_of(entry: dict[str, Any]) -> list[Doubles]:
+    """Corners (M, 2) of the image's ignore regions."""
+    regions = [region.get("point") or [] for region in entry.get("ignore_regions") or []]
+    return [np.array([[number(p, k) for k in ("x", "y")] for p in points]).reshape(-1, 2) for points in regions]
+
+
+def _points(person: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    """The person's points by joint id; points of other ids are left alone."""
     out: dict[int, dict[str, Any]] = {}
-    for point in points:
-        joint = _number(point, "id")
+    for point in listed_points(person):
+        joint = number(point, "id")
         if joint in range(len(get_skeleton(SKELETON).joints)):
             out.setdefault(int(joint), point)
     return out
 
 
-def _number(point: dict[str, Any], key: str) -> float:
+def number(point: dict[str, Any], key: str) -> float:
     """The number in a list of one; NaN where a score is not there."""
     value = point.get(key)
     if value is None and key in ("score", "id"):
@@ -111,6 +135,6 @@ def _number(point: dict[str, Any], key: str) -> float:
     return float(value[0])
 
 
-def _track(person: dict[str, Any]) -> object:
+def track_of(person: dict[str, Any]) -> Any:
     track = person.get("track_id")
     return track[0] if isinstance(track, list) and track else track

@@ -12,7 +12,7 @@ from pose_refine._types import AnyArray, Floats
 from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH, MAX_REDUCTION, crop_boxes, crop_matrices, to_crop
 from pose_refine.skeletons import NETWORK
 from pose_refine.training.data import People, take
-from pose_refine.training.synthesis import initial_poses
+from pose_refine.training.synthesis import initial_poses, trust_in
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Batch:
         image: (B, 3, H, W) in [-1, 1].
         initial: (B, K, 2) the pose that the network is shown, NaN where missing.
         others: (B, M, K, 2) the poses of people nearby that it is shown, NaN where missing.
+        trust: (B,) 1, or less where the pose is to be believed less.
         truth: (B, K, 2), NaN where not labelled.
         area: (B,) squared crop pixels.
     """
@@ -30,6 +31,7 @@ class Batch:
     image: Tensor
     initial: Tensor
     others: Tensor
+    trust: Tensor
     truth: Tensor
     area: Tensor
 
@@ -115,6 +117,7 @@ def make_batch(images: Tensor, people: People, others: AnyArray, rows: AnyArray,
     heights *= rng.uniform(0.8, 1.25, count).astype(np.float32)
     matrices = crop_matrices(centres, heights, rotation.astype(np.float32))
     flip = rng.random(count) < 0.5
+    trust = trust_in(poses, truth.poses, truth.area, rng)
     poses[hidden] = np.nan
     near = mirrored(to_crop(near, matrices), flip)
     device = images.device
@@ -127,6 +130,7 @@ def make_batch(images: Tensor, people: People, others: AnyArray, rows: AnyArray,
         image=crops.contiguous(memory_format=torch.channels_last),
         initial=torch.as_tensor(mirrored(to_crop(poses, matrices), flip), device=device),
         others=torch.as_tensor(near, device=device),
+        trust=torch.as_tensor(trust, device=device),
         truth=torch.as_tensor(mirrored(to_crop(truth.poses, matrices), flip), device=device),
         area=torch.as_tensor(area, dtype=torch.float32, device=device),
     )

@@ -23,7 +23,7 @@ from pose_refine.training.synthesis import initial_poses, nearly_perfect, remove
 
 RIGHT = 0.85  # keypoint similarity from which a joint counts as right
 DRAWS = 4  # damaged poses a held-out person, beside every estimator's own
-STEPS, RATE = 600, 1e-2
+STEPS, BATCH, RATE = 1500, 256, 2e-3
 
 
 @dataclass(frozen=True)
@@ -113,18 +113,29 @@ def fit(decision: Decision, cases: Cases, *, steps: int = STEPS) -> None:
     """
     optimizer = torch.optim.AdamW(decision.parameters(), lr=RATE, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    similar = near(distance(cases, cases.places))  # (C, HYPOTHESES, K)
-    scored = cases.labelled & cases.real[:, None]
+    decision.train()
     for _ in tqdm(range(steps), desc="decision", mininterval=5):
-        quality, right = decision(cases.features)
-        result = near(distance(cases, blend(cases.places, torch.sigmoid(quality.detach()), cases.features[..., GIVEN])))
-        choice = binary_cross_entropy_with_logits(quality, similar, reduction="none").mean(1)
+        some = some_of(cases, torch.randint(len(cases.features), (BATCH,)))
+        quality, right = decision(some.features)
+        result = near(distance(some, blend(some.places, torch.sigmoid(quality.detach()), some.features[..., GIVEN])))
+        choice = binary_cross_entropy_with_logits(quality, near(distance(some, some.places)), reduction="none").mean(1)
         score = binary_cross_entropy_with_logits(right, (result >= RIGHT).float(), reduction="none")
-        loss = choice[cases.labelled].mean() + score[scored].mean()
+        scored = some.labelled & some.real[:, None]
+        loss = mean_where(choice, some.labelled) + mean_where(score, scored)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
+    decision.eval()
+
+
+def some_of(cases: Cases, rows: Tensor) -> Cases:
+    return Cases(*(getattr(cases, field.name)[rows] for field in fields(Cases)))
+
+
+def mean_where(values: Tensor, chosen: Tensor) -> Tensor:
+    """Mean of the chosen values; 0 where there are none."""
+    return (values * chosen).sum() / chosen.sum().clamp_min(1)
 
 
 def distance(cases: Cases, places: Tensor) -> Tensor:

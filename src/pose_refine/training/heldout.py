@@ -7,12 +7,10 @@ from torch import Tensor
 from pose_refine._types import AnyArray, Floats
 from pose_refine.crops import crop_boxes, crop_matrices, to_crop, to_image
 from pose_refine.encoding import decode, pose_maps
+from pose_refine.metrics.oks import oks_recall, similarity
 from pose_refine.network import Network
-from pose_refine.skeletons import SIGMAS
 from pose_refine.training.batches import cut
 from pose_refine.training.data import People, of_others
-
-THRESHOLDS = np.arange(0.5, 0.951, 0.05)
 
 
 @torch.no_grad()
@@ -40,21 +38,6 @@ def shown(poses: Floats, others: Floats, matrices: Floats, device: torch.device)
     """Poses (R, K, 2) and those of the people nearby (R, M, K, 2), image pixels, as what the network takes."""
     own, near = (torch.as_tensor(to_crop(points, matrices), device=device) for points in (poses, others))
     return own, near
-
-
-def similarity(poses: Floats, truth: Floats, area: Floats) -> Floats:
-    """Per-joint keypoint similarity of COCO's OKS, (N, K) in [0, 1]; 0 where either is NaN."""
-    squared = ((poses[..., :2] - truth[..., :2]) ** 2).sum(-1)
-    similar: Floats = np.nan_to_num(np.exp(-squared / (2 * area[:, None] * (2 * SIGMAS) ** 2))).astype(np.float32)
-    return similar
-
-
-def oks_recall(poses: Floats, truth: Floats, area: Floats, joints: AnyArray) -> float:
-    """Mean over OKS thresholds .50:.05:.95 of the share of people above it, percent; over labelled `joints`."""
-    labelled = ~np.isnan(truth[..., 0]) & joints
-    people = labelled.any(1)
-    oks = (similarity(poses, truth, area) * labelled).sum(1)[people] / labelled.sum(1)[people]
-    return float(100 * (oks[:, None] > THRESHOLDS).mean())
 
 
 def watch(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from pose_refine.encoding import STRIDE, decode, pose_maps, target_maps
+from pose_refine.encoding import STRIDE, believe, decode, pose_maps, target_maps
 from pose_refine.network import Network, NetworkConfig
 from pose_refine.skeletons import SIGMAS
 from pose_refine.training.batches import Batch, make_batch
@@ -106,11 +106,12 @@ def step_once(
     """One update. The frozen part keeps no activations: most of the memory, and a third of the time."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group["rate"]
-    maps = pose_maps(batch.initial, batch.others)
+    pose8, pose4 = pose_maps(batch.initial, batch.others)
+    pose4 = believe(pose4, batch.initial.shape[1], batch.trust)
     with torch.autocast(settings.device.split(":")[0], torch.bfloat16, enabled=settings.bf16):
         with torch.no_grad():
             features = network.features(batch.image)
-        logits = network.heads(*features, *maps)
+        logits = network.heads(*features, pose8, pose4)
     entropy, oks = losses(logits, batch)
     optimizer.zero_grad(set_to_none=True)
     (entropy + OKS_WEIGHT * oks).backward()  # type: ignore[no-untyped-call]

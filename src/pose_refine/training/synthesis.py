@@ -12,6 +12,8 @@ import numpy as np
 from numpy.random import Generator
 
 from pose_refine._types import AnyArray, Floats
+from pose_refine.encoding import DOUBT
+from pose_refine.metrics.oks import similarity
 from pose_refine.skeletons import NETWORK, SIGMAS
 
 
@@ -131,6 +133,7 @@ REAL, SYNTHETIC, PERFECT = 0.88, 0.08, 0.04
 POSELESS = 0.12  # and of all samples, those that show no pose map at all
 ALONE, UNSEEN = 0.25, 0.15  # shares of samples that are shown nobody else; and of the others, not found by anyone
 TWICE = 0.05  # share of samples with the same person a second time among the others, as detectors do
+BELIEVED = (0.3, 0.1), (0.8, 0.9)  # mean similarity of a pose to the truth -> share of samples in which it is believed
 REACH = np.float32(0.35)  # of sqrt(area): how near another person's joint must be to be mistaken for one's own
 
 
@@ -195,6 +198,21 @@ def shown_others(truth: Truth, estimators: AnyArray, real: AnyArray, rng: Genera
     others[:, :1] = np.where(rng.random((count, 1, 1, 1)) < TWICE, again[:, None], others[:, :1])
     gone = (rng.random((count, people)) < UNSEEN) | (rng.random((count, 1)) < ALONE)
     return np.where(gone[..., None, None], np.float32(np.nan), others).astype(np.float32)
+
+
+def trust_in(poses: Floats, truth: Floats, area: Floats, rng: Generator) -> Floats:
+    """How much the network is told to believe a pose: 1, or DOUBT, the more often the worse the pose is.
+
+    So one network becomes two experts, one for good estimators and one for weak ones; which of them to follow is
+    decided later, from what both find.
+
+    Returns:
+        (B,).
+    """
+    both = ~np.isnan(poses + truth).any(-1)
+    mean = similarity(poses, truth, area).sum(1) / np.maximum(both.sum(1), 1)
+    chance = np.interp(mean, *zip(*BELIEVED, strict=True))
+    return np.where(rng.random(len(poses)) < chance, 1.0, DOUBT).astype(np.float32)
 
 
 def mixed(poses: Floats, changed: Floats, share: float, rng: Generator) -> Floats:
