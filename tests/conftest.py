@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pose_refine import Refiner
-from pose_refine.commands.demo import demo_inputs
+from pose_refine.commands.demo import demo_input
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 
@@ -26,7 +26,7 @@ def photo():
 @pytest.fixture(scope="session")
 def pose():
     """MoveNet's pose on it as (1, 17, 3); the joints that are not in the picture are NaN with score 0."""
-    _, poses, _ = demo_inputs()
+    _, poses = demo_input("astronaut", "movenet_lightning")
     return np.concatenate([poses.keypoints, poses.scores[..., None]], -1)
 
 

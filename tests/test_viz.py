@@ -275,3 +275,8 @@ def test_side_by_side(width, gap):
     np.testing.assert_array_equal(both[:, :width], draw(image, poses_of()))
     assert (both[:, width : width + gap] == 255).all()
     np.testing.assert_array_equal(both[:, width + gap :], image)  # guesses are hidden
+
+
+def test_an_image_of_another_kind_is_told():
+    with pytest.raises(ValueError, match="a grey image has no colour"):
+        draw(IMAGE[:, :, 0], poses_of())

@@ -9,3 +9,4 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
 AnyArray = NDArray[Any]
+Shape = tuple[int, int]  # height and width of an image

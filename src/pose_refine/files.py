@@ -100,8 +100,9 @@ def encode_picture(image: Bytes, suffix: str) -> bytes:
     return data.tobytes()
 
 
-def encode_poses(poses: Any, *, npy: bool = False) -> bytes:
-    """A JSON format's content as JSON; an array as .npy, or as nested lists, null where missing."""
+def encode_poses(poses: Any, *, npy: bool = False, like: bytes = b"") -> bytes:
+    """A JSON format's content as JSON, laid out as `like`, the file that it came from; an array as .npy, or as nested
+    lists, null where missing."""
     if npy:
         buffer = io.BytesIO()
         np.save(buffer, poses)
@@ -110,23 +111,55 @@ def encode_poses(poses: Any, *, npy: bool = False) -> bytes:
         values = poses.astype(float).round(3).astype(object)
         values[np.isnan(poses)] = None
         poses = values.tolist()
-    return (json.dumps(poses) + "\n").encode()  # a NaN that was in the JSON stays in it
+    layout, end = layout_of(like)
+    return (json.dumps(poses, **layout) + end).encode()  # a NaN that was in the JSON stays in it
 
 
-def read_poses(path: Path) -> Any:
-    """The array of a .npy file, the content of a JSON file; of standard input for "-".
+def layout_of(data: bytes) -> tuple[dict[str, Any], str]:
+    """How `json.dumps` writes just these bytes, so that what is not changed stays byte for byte, and what ends them.
+
+    Returns:
+        Its options and the end; none and a line feed where the bytes are nothing that it writes.
+    """
+    try:
+        content = json.loads(data)
+    except ValueError:  # nothing, or an array
+        return {}, "\n"
+    second = data.partition(b"\n")[2]
+    indent = len(second) - len(second.lstrip(b" ")) or None
+    layouts: list[dict[str, Any]] = [{"separators": (",", ":")}, {}, {"indent": indent}]
+    for layout in layouts:
+        layout["ensure_ascii"] = data.isascii()
+        if json.dumps(content, **layout).encode() == data.removesuffix(b"\n"):
+            return layout, "\n" * data.endswith(b"\n")
+    return {}, "\n"
+
+
+def read_bytes(path: Path) -> bytes:
+    """What is in a file of poses.
+
+    Raises:
+        FileNotFoundError: No such file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no such pose file: {path}{' is a folder' * path.is_dir()}")
+    return path.read_bytes()
+
+
+def read_input(path: Path) -> tuple[bytes, Any]:
+    """What is in a file of poses, or comes from standard input for "-": as bytes, and as `parse_poses` reads them.
 
     Raises:
         FileNotFoundError: No such file.
         ValueError: Neither JSON nor .npy, or .npy with Python objects in it.
     """
-    if path == STREAM:
-        return parse_poses(sys.stdin.buffer.read(), "standard input")
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is a folder, expected a file" if path.is_dir() else f"no such pose file: {path}"
-        )
-    return parse_poses(path.read_bytes(), str(path))
+    data, name = (sys.stdin.buffer.read(), "standard input") if path == STREAM else (read_bytes(path), str(path))
+    return data, parse_poses(data, name)
+
+
+def read_poses(path: Path) -> Any:
+    """The content alone of what `read_input` reads."""
+    return read_input(path)[1]
 
 
 def parse_poses(data: bytes, name: str) -> Any:

@@ -33,6 +33,7 @@ LEAST_AROUND = 0.04  # of the image's longer side
 QUALITY = 75  # of WebP
 BIN, BINS = 0.05, 2001  # shifts are counted in steps of 0.05 % of the person's height; the last bin is 100 % and more
 NOTHING = "\u2013"
+NO_IDS = (None, -1, [-1])  # the latter is OpenPose's, without tracking
 UNKNOWN = 1e9  # ranks people without scores behind all others
 
 
@@ -207,8 +208,9 @@ def data_uri(picture: Bytes) -> str:
 def card(name: str, image: Bytes, result: Refinement, person: int, rank: Rank) -> str:
     """One person's part of the page."""
     who = f"person {person + 1} of {len(result.poses)}"
-    if result.poses.ids is not None:
-        who += f", id {result.poses.ids[person]}"
+    known = result.poses.ids[person] if result.poses.ids is not None else None
+    if known not in NO_IDS:
+        who += f", id {known}"
     counts = Counter(result.verdict[person].tolist())
     chips = "".join(f'<span class="{v}">{counts[v]} {v}</span>' for v in VERDICTS if counts[v])
     found = [f"data-{v}" for v in VERDICTS if counts[v]]

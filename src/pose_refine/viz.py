@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_refine._types import AnyArray, Bytes, Floats
+from pose_refine.images import read_image
 from pose_refine.poses import Poses
 from pose_refine.skeletons import Skeleton, get_skeleton
 
@@ -38,8 +39,10 @@ def draw(
         (H, W, 3) uint8 RGB.
 
     Raises:
-        ValueError: `before` has other people or another skeleton.
+        TypeError: The image is no array.
+        ValueError: It is not of that kind, or `before` has other people or another skeleton.
     """
+    read_image(image, "rgb")  # checks it
     if before is not None and (before.keypoints.shape != poses.keypoints.shape or before.skeleton != poses.skeleton):
         raise ValueError("before: expected the same people in the same skeleton")
     canvas = np.ascontiguousarray(image).copy()

@@ -1,6 +1,8 @@
 """Kills the command at random points, goes on, and compares with a run that nobody disturbed.
 
-Five kills for each way of writing; with POSE_REFINE_KILLS=50 as many as that.
+Five kills for each way of writing; the recorded run has fifty:
+
+    POSE_REFINE_KILLS=50 python -m pytest -rP tests/commands/test_folder.py
 """
 
 import multiprocessing
@@ -90,6 +92,7 @@ def test_killed_at_random_and_resumed(coco, tmp_path, tiny, processes, contents,
         backups = [kept] if kept.is_file() else sorted(kept.glob("*.json"))
         assert len(backups) == len(final) * ("in place" in mode)
         assert all(p.read_bytes() == originals[p.name.removesuffix(".backup")] for p in backups)
+    print(f"{kills} kills")  # pytest -rP shows it
     assert kills > KILLS // 2
 
 

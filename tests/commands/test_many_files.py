@@ -236,6 +236,14 @@ def test_images_and_poses_in_one_folder_and_results_inside_poses(given, command,
     assert sorted(p.name for p in (given / "images" / "refined").glob("[!.]*")) == NAMES
 
 
+def test_what_is_not_refined_stays_byte_for_byte(folder, given):
+    """As OpenPose lays its JSON out: no blanks, no line feed."""
+    path, data = given / "poses" / NAMES[1], b'{"version":1.3,"people":[],"part_candidates":[{"0":[1.5,2,0.75]}]}'
+    path.write_bytes(data)
+    assert folder("-o", given / "out") == 0
+    assert (given / "out" / NAMES[1]).read_bytes() == data
+
+
 def test_nobody_in_a_frame(folder, given):
     document = {"version": 1.3, "people": [], "part_candidates": []}
     (given / "poses" / NAMES[1]).write_text(json.dumps(document))

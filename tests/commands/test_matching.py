@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from pose_refine.commands.matching import list_files, match_files, match_names
@@ -84,3 +86,13 @@ def test_two_names_for_one_image_are_both_doubted(tmp_path):
 def test_list_files(tmp_path):
     write(tmp_path, ["b.json", "a/c.NPY", "a/.hidden.json", ".git/d.json", "out/e.json", "f.txt"])
     assert list_files(tmp_path, (".json", ".npy"), leave_out=tmp_path / "out") == ["a/c.NPY", "b.json"]
+
+
+@pytest.mark.parametrize("spelling", ["in/out", "in/../in/out", "absolute"])
+def test_results_are_left_out_however_they_are_spelt(tmp_path, monkeypatch, spelling):
+    (tmp_path / "in" / "out").mkdir(parents=True)
+    for name in ("a.json", "out/a.json"):
+        (tmp_path / "in" / name).touch()
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "in" / "out" if spelling == "absolute" else Path(spelling)
+    assert list_files(Path("in"), (".json",), leave_out=out) == ["a.json"]

@@ -29,6 +29,7 @@ def test_every_person_is_on_the_page(refined, kind, caplog):
     page = (refined / "page.html").read_text()
     assert page.count("<article") == 3
     assert page.count("data:image/webp") == 6
+    assert "id [-1]" not in page  # OpenPose's way to say that there is none
     assert "3 people in 3 images" in caplog.text
     assert report(refined, *kind) == 1
     assert "--overwrite" in caplog.text

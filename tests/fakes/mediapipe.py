@@ -1,4 +1,4 @@
-"""MediaPipe's results: the tasks API's as a run with version 1.2 showed it, the legacy solution's as documented."""
+"""MediaPipe's results, as runs with versions 1.2 (the tasks API) and 0.10.14 (the legacy solution) showed them."""
 
 from collections import namedtuple
 from dataclasses import dataclass
@@ -32,5 +32,12 @@ class NormalizedLandmarkList:
         self.landmark = landmark
 
 
-# https://github.com/google-ai-edge/mediapipe/blob/master/mediapipe/python/solution_base.py
-SolutionOutputs = namedtuple("SolutionOutputs", ["pose_landmarks", "pose_world_landmarks", "segmentation_mask"])
+def solution_outputs(**streams):
+    """What the legacy solution's process() returns: a named tuple's class, its fields set on the class itself.
+
+    https://github.com/google-ai-edge/mediapipe/blob/v0.10.14/mediapipe/python/solution_base.py
+    """
+    outputs = namedtuple("SolutionOutputs", streams)
+    for name, packet in streams.items():
+        setattr(outputs, name, packet)
+    return outputs

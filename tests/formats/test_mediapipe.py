@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from fakes.mediapipe import NormalizedLandmark, NormalizedLandmarkList, PoseLandmarkerResult, SolutionOutputs
+from fakes.mediapipe import NormalizedLandmark, NormalizedLandmarkList, PoseLandmarkerResult, solution_outputs
 
 from pose_refine import Poses, formats
 from pose_refine.skeletons import COCO_JOINTS, SKELETONS
@@ -18,7 +18,8 @@ def tasks(*people):
 
 
 def legacy(marks):
-    return SolutionOutputs(None if marks is None else NormalizedLandmarkList(marks), "world", None)
+    found = None if marks is None else NormalizedLandmarkList(marks)
+    return solution_outputs(pose_landmarks=found, pose_world_landmarks="world", segmentation_mask=None)
 
 
 def people_of(result):

@@ -3,7 +3,7 @@
 import argparse
 from typing import TypeAlias
 
-from pose_refine.formats import FORMATS
+from pose_refine.formats import IN_FILES
 from pose_refine.poses import Refinement
 from pose_refine.skeletons import SKELETONS
 
@@ -30,11 +30,11 @@ def add_refiner_options(parser: argparse.ArgumentParser) -> None:
 
 def add_poses_options(parser: argparse.ArgumentParser, format: str = "--format") -> None:
     """--format, by this name, and --skeleton: what POSES is, where it does not say."""
-    names = ", ".join(FORMATS)
+    names = ", ".join(IN_FILES)
     parser.add_argument(
         format,
         dest="format",
-        choices=list(FORMATS),
+        choices=IN_FILES,
         metavar="FORMAT",
         help=f"what POSES is: {names} (default: recognised)",
     )
@@ -62,4 +62,9 @@ def counted(result: Refinement) -> dict[str, int]:
 def summary(result: Refinement) -> str:
     """One line on what changed."""
     joints = ", ".join(f"{n} {verdict}" for verdict, n in counted(result).items() if n)
-    return f"{len(result.poses)} people: {joints or 'nothing to refine'}"
+    return f"{people(len(result.poses))}: {joints or 'nothing to refine'}"
+
+
+def people(count: int) -> str:
+    """The number in words."""
+    return "1 person" if count == 1 else f"{count} people"

@@ -10,7 +10,7 @@ import numpy as np
 
 from pose_refine import formats
 from pose_refine._types import Floats
-from pose_refine.commands.common import Commands, add_overwrite, add_parser, add_poses_options
+from pose_refine.commands.common import Commands, add_overwrite, add_parser, add_poses_options, people
 from pose_refine.commands.matching import OPENPOSE_ENDING
 from pose_refine.files import STREAM, check_free, encode_poses, read_poses, write_whole
 from pose_refine.formats import openpose
@@ -78,7 +78,7 @@ def convert(arguments: argparse.Namespace) -> int:
     else:
         out = as_openpose(converted) if arguments.kind == "openpose" else columns(converted)
     write_whole(arguments.output, encode_poses(out, npy=npy))
-    log.info("%d people, %s to %s (%s) -> %s", len(poses), poses.skeleton, target, arguments.kind, arguments.output)
+    log.info("%s, %s to %s (%s) -> %s", people(len(poses)), poses.skeleton, target, arguments.kind, arguments.output)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""pose-refine demo: two poses on a photograph that comes along, before and after."""
+"""pose-refine demo: two poses on photographs that come along, before and after. The README shows its picture."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pose_refine import formats, viz
-from pose_refine._types import Bytes, Floats
+from pose_refine._types import Bytes
 from pose_refine.commands.common import Commands, add_overwrite, add_parser, add_refiner_options, summary
 from pose_refine.files import check_free, encode_picture, write_whole
 from pose_refine.images import read_image
@@ -22,7 +22,7 @@ GAP = 6  # white pixels between the rows of the picture
 
 
 def add(commands: Commands) -> None:
-    parser = add_parser(commands, "demo", "refine two poses on a photograph that comes along; writes a picture")
+    parser = add_parser(commands, "demo", "refine two poses on photographs that come along; writes a picture")
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("pose_refine_demo.png"), metavar="PNG", help="default: %(default)s"
     )
@@ -31,23 +31,29 @@ def add(commands: Commands) -> None:
     parser.set_defaults(function=demo)
 
 
-def demo_inputs() -> tuple[Bytes, Poses, Poses]:
-    """The photograph, MoveNet Lightning's pose on it, and the same with left and right exchanged."""
+def demo_input(photograph: str, estimator: str) -> tuple[Bytes, Poses]:
+    """A photograph that comes along, RGB, and what that estimator found on it, in COCO's joints."""
     folder = resources("pose_refine") / "demo"
-    image, _ = read_image(Path(str(folder / "astronaut.jpg")), "rgb")
-    results = json.loads((folder / "movenet_lightning.json").read_text())
-    poses = formats.read(results)
+    image, _ = read_image(Path(str(folder / f"{photograph}.jpg")), "rgb")
+    return image[:, :, ::-1], formats.read(json.loads((folder / f"{estimator}.json").read_text()))
+
+
+def exchanged(poses: Poses) -> Poses:
+    """The same with left and right exchanged, as estimators do now and then."""
     mirror = get_skeleton(poses.skeleton).mirror
-    swapped: Floats = poses.keypoints[:, mirror]
-    return image[:, :, ::-1], poses, Poses(swapped, poses.scores[:, mirror], poses.skeleton)
+    return Poses(poses.keypoints[:, mirror], poses.scores[:, mirror], poses.skeleton)
 
 
 def demo(arguments: argparse.Namespace) -> int:
     check_free(arguments.output, arguments.overwrite)
     refiner = Refiner.from_pretrained(arguments.weights, device=arguments.device)
-    image, *inputs = demo_inputs()
+    cameraman, found = demo_input("cameraman", "mediapipe")
+    astronaut, right = demo_input("astronaut", "movenet_lightning")
     rows = []
-    for name, poses in zip(("MoveNet Lightning", "left and right exchanged"), inputs, strict=True):
+    for name, image, poses in (
+        ("MediaPipe Pose", cameraman, found),
+        ("MoveNet Lightning, left and right exchanged on purpose", astronaut, exchanged(right)),
+    ):
         result = refiner.analyze(image, poses)
         log.info("%s: %s", name, summary(result))
         rows.append(viz.side_by_side(image, result.initial, result.poses))

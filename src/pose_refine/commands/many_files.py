@@ -139,6 +139,6 @@ def work(
             remove_partials([root / name for name in plan.todo])
         frames = [Frame(n, images[n], plan.source / n, stamp(images[n], plan.source / n)) for n in plan.todo]
         for frame, out in refine_frames(refiner, frames, arguments, tally):
-            data = encode_poses(out, npy=frame.name.lower().endswith(".npy"))
+            data = encode_poses(out, npy=frame.name.lower().endswith(".npy"), like=frame.poses.read_bytes())
             journal.append({"name": frame.name, "from": frame.stamp, "out": digest(data)})
             write_whole(plan.target / frame.name, data)

@@ -37,9 +37,9 @@ def list_files(folder: Path, suffixes: Sequence[str], leave_out: Path | None = N
     Returns:
         Paths relative to the folder, with forward slashes, sorted.
     """
-    found = []
+    found, hidden = [], leave_out and leave_out.resolve()
     for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [f for f in folders if not f.startswith(".") and Path(parent, f) != leave_out]
+        folders[:] = [f for f in folders if not f.startswith(".") and Path(parent, f).resolve() != hidden]
         names = [f for f in files if f.lower().endswith(tuple(suffixes)) and not f.startswith(".")]
         found += [Path(parent, f).relative_to(folder).as_posix() for f in names]
     return sorted(found)

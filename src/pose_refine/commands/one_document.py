@@ -59,7 +59,7 @@ def refine(arguments: argparse.Namespace, options: Entry, load: Callable[[], Ref
             copy_whole(poses, backup_of(poses))
         refined = refine_rest(frames, arguments, journal, load, tally)
         out = encode_poses(
-            documents.assemble(document, [(f.name, refined[f.name]) for f in frames if f.name in refined])
+            documents.assemble(document, [(f.name, refined[f.name]) for f in frames if f.name in refined]), like=data
         )
         journal.append({"out": digest(out)})
         write_whole(target, out)

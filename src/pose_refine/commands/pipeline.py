@@ -15,7 +15,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from pose_refine._types import Bytes
-from pose_refine.commands.common import VERDICTS, counted
+from pose_refine.commands.common import VERDICTS, counted, people
 from pose_refine.files import read_poses
 from pose_refine.images import read_image
 from pose_refine.poses import Refinement
@@ -68,10 +68,8 @@ class Tally:
     def __str__(self) -> str:
         joints = ", ".join(f"{self.joints[v]} {v}" for v in VERDICTS if self.joints[v]) or "no joints"
         words = ("were done before", self.before), ("failed", self.failed), ("left out", self.left_out)
-        people = f" ({self.people} people: {joints})" if self.refined else ""
-        return ", ".join(
-            [f"{self.refined} of {self.frames} frames refined{people}"] + [f"{n} {w}" for w, n in words if n]
-        )
+        who = f" ({people(self.people)}: {joints})" if self.refined else ""
+        return ", ".join([f"{self.refined} of {self.frames} frames refined{who}"] + [f"{n} {w}" for w, n in words if n])
 
 
 def backup_of(poses: Path) -> Path:

@@ -11,7 +11,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from pose_refine import formats
 from pose_refine._types import Bytes
-from pose_refine.commands.common import Commands, add_overwrite, add_parser, add_poses_options
+from pose_refine.commands.common import Commands, add_overwrite, add_parser, add_poses_options, people
 from pose_refine.commands.matching import POSE_SUFFIXES, list_files, match_files, match_names, matched, shown
 from pose_refine.commands.pipeline import describe
 from pose_refine.files import check_free, read_poses
@@ -65,7 +65,8 @@ def report(arguments: argparse.Namespace) -> int:
     totals = write_report(
         entries(found, arguments, failed), arguments.output, title=arguments.title, limit=arguments.limit
     )
-    log.info("%d people in %d images -> %s", totals.people, totals.images, arguments.output)
+    images = "1 image" if totals.images == 1 else f"{totals.images} images"
+    log.info("%s in %s -> %s", people(totals.people), images, arguments.output)
     return int(left_out + len(failed) > 0)
 
 

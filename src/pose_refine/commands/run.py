@@ -18,7 +18,7 @@ from pose_refine.commands.common import (
     summary,
 )
 from pose_refine.commands.pipeline import refine_frame
-from pose_refine.files import STREAM, check_free, encode_picture, encode_poses, read_poses, write_whole
+from pose_refine.files import STREAM, check_free, encode_picture, encode_poses, read_input, write_whole
 from pose_refine.images import read_image
 from pose_refine.refiner import Refiner
 from pose_refine.skeletons import SKELETONS
@@ -52,12 +52,12 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Reads everything and checks the outputs before it computes."""
-    given = read_poses(arguments.poses)
+    data, given = read_input(arguments.poses)
     check_outputs(arguments, given)
     image, _ = read_image(arguments.image, "bgr")
     refiner = Refiner.from_pretrained(arguments.weights, device=arguments.device)
     out, result = refine_frame(refiner, image, given, arguments, arguments.to)
-    write_whole(arguments.output, encode_poses(out, npy=wants_npy(arguments, given)))
+    write_whole(arguments.output, encode_poses(out, npy=wants_npy(arguments, given), like=data))
     if arguments.viz:
         picture = viz.side_by_side(image[:, :, ::-1], result.initial, result.poses)
         write_whole(arguments.viz, encode_picture(picture, arguments.viz.suffix))

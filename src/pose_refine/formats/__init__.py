@@ -6,12 +6,15 @@ Every module has three functions:
   write(poses, like, shape)        -> a copy of `like`, which `poses` were read from, with their joints.
 """
 
-import json
 import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
+
+from pose_refine._types import Shape as Shape
+from pose_refine.files import parse_poses, read_bytes
 from pose_refine.formats import (
     alphapose,
     annotations,
@@ -58,28 +61,23 @@ FORMATS: dict[str, ModuleType] = {
     "openpose": openpose,
     "coco": coco,
 }
-Shape = tuple[int, int]
+# Those that JSON or .npy files hold.
+IN_FILES = (
+    "openpose", "coco", "coco_annotations", "posetrack", "mpii", "alphapose", "mmpose", "array", "movenet",
+)  # fmt: skip
 
 
 def load(poses: Any) -> Any:
-    """Read a JSON file where a path was given; anything else as it is.
+    """Read a JSON or .npy file where a path was given; anything else as it is.
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Not JSON.
+        ValueError: Neither JSON nor .npy.
     """
     if not isinstance(poses, (str, os.PathLike)):
         return poses
     path = Path(poses)
-    if not path.is_file():
-        raise FileNotFoundError(f"no such pose file: {path}")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a JSON file: {error}") from error
-    if not isinstance(content, (dict, list)):
-        raise ValueError(f"{path}: expected a JSON object or list, got {type(content).__name__}")
-    return content
+    return parse_poses(read_bytes(path), str(path))
 
 
 def detect(poses: Any) -> str:
@@ -91,17 +89,22 @@ def detect(poses: Any) -> str:
     for name, module in FORMATS.items():
         if module.matches(poses):
             return name
-    raise TypeError(
-        f"poses: got {type(poses).__name__}{_keys(poses)}, which is no format that is recognised; pass a numpy array "
-        f"(N, K, 3) of x, y, score, Poses, or format= (one of {', '.join(FORMATS)}); a torch tensor needs "
-        ".cpu().numpy()"
-    )
+    raise TypeError(f"poses: got {_told(poses)}; format= names one of {', '.join(FORMATS)}")
 
 
-def _keys(poses: Any) -> str:
-    """What a dict, or a list's first dict, holds: that tells most of what it is."""
-    first = poses[0] if isinstance(poses, list) and poses else poses
-    return f" with keys {sorted(map(str, first))[:8]}" if isinstance(first, dict) else ""
+def _told(poses: Any) -> str:
+    """What came instead, and what to do."""
+    name = type(poses).__name__
+    first = poses[0] if isinstance(poses, (list, tuple)) and poses else None
+    known = [format for format, module in FORMATS.items() if module.matches(first)]
+    if known:
+        return f"a {name} of {len(poses)} of format {known[0]}; expected one image's: pass them one at a time"
+    if isinstance(poses, torch.Tensor):
+        return f"{name}, which no format is; a torch tensor needs .cpu().numpy()"
+    held = poses if first is None else first  # a dict's keys, or a list's first dict's, tell most of what it is
+    keys = f" with keys {sorted(map(str, held))[:8]}" if isinstance(held, dict) else ""
+    of = f" of {type(first).__name__}" if first is not None and not keys else ""
+    return f"{name}{of}{keys}, which is no format that is recognised; a numpy array (N, K, 3) of x, y, score always is"
 
 
 def read(poses: Any, skeleton: str | None = None, *, format: str | None = None, shape: Shape | None = None) -> Poses:

@@ -8,7 +8,7 @@ Layout: https://github.com/MVIG-SJTU/AlphaPose/blob/master/doc/output.md
 from copy import deepcopy
 from typing import Any
 
-from pose_refine.formats.flat import changed_triplets, read_triplets
+from pose_refine.formats.flat import changed_triplets, put_triplets, read_triplets
 from pose_refine.formats.openpose import SKELETON_BY_COUNT
 from pose_refine.poses import Poses
 
@@ -40,7 +40,6 @@ def read(document: dict[str, Any], skeleton: str | None = None, shape: object = 
 def write(poses: Poses, like: dict[str, Any], shape: object = None) -> dict[str, Any]:
     """A copy of `like` with the joints of `poses`; everything else stays as it was."""
     out = deepcopy(like)
-    for body, values in zip(out["bodies"], changed_triplets(poses, read(like, poses.skeleton)), strict=True):
-        for index, triplet in values.items():
-            body[KEY][3 * index : 3 * index + 3] = triplet
+    for body, changed in zip(out["bodies"], changed_triplets(poses, read(like, poses.skeleton)), strict=True):
+        put_triplets(body[KEY], changed)
     return out

@@ -1,5 +1,6 @@
 """Plain numpy arrays: (N, K, 2), (N, K, 3) or one person's (K, 3)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,12 @@ def read(array: AnyArray, skeleton: str | None = None, shape: object = None) -> 
     scores = values[..., 2] if values.shape[2] == 3 else np.full(values.shape[:2], np.nan, dtype=np.float32)
     keypoints = np.where((values == 0).all(-1, keepdims=True), np.float32(np.nan), values[..., :2])
     return Poses(keypoints, scores, skeleton_name(values.shape[1], skeleton))
+
+
+def nobody(skeleton: str, ids: Sequence[object] | None = None) -> Poses:
+    """Poses of no people."""
+    joints = len(get_skeleton(skeleton).joints)
+    return Poses(np.empty((0, joints, 2), np.float32), np.empty((0, joints), np.float32), skeleton, ids)
 
 
 def skeleton_name(count: int, skeleton: str | None) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pose_refine.formats import pairs
-from pose_refine.formats.flat import changed_triplets, read_triplets
+from pose_refine.formats.flat import changed_triplets, put_triplets, read_triplets
 from pose_refine.poses import Poses
 
 KEY = "keypoints"
@@ -59,9 +59,8 @@ def ids_of(results: list[dict[str, Any]]) -> list[object] | None:
 def write(poses: Poses, like: list[dict[str, Any]], shape: object = None) -> list[dict[str, Any]]:
     """A copy of `like` with the joints of `poses`; everything else stays as it was, the person's score too."""
     out = deepcopy(like)
-    for entry, values in zip(out, changed_triplets(poses, read(like, poses.skeleton)), strict=True):
-        flat = entry[KEY] if isinstance(entry[KEY], list) else np.asarray(entry[KEY]).tolist()
-        for index, triplet in values.items():
-            flat[3 * index : 3 * index + 3] = triplet
-        entry[KEY] = flat
+    for entry, changed in zip(out, changed_triplets(poses, read(like, poses.skeleton)), strict=True):
+        if not isinstance(entry[KEY], list):
+            entry[KEY] = np.asarray(entry[KEY]).tolist()
+        put_triplets(entry[KEY], changed)
     return out

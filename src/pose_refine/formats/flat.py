@@ -7,7 +7,6 @@ import numpy as np
 from pose_refine._types import Doubles
 from pose_refine.formats import arrays
 from pose_refine.poses import Poses
-from pose_refine.skeletons import DEFAULT_BY_COUNT, get_skeleton
 
 DECIMALS = 3  # as OpenPose writes; a thousandth of a pixel
 
@@ -19,9 +18,7 @@ def read_triplets(people: Sequence[Sequence[float]], skeleton: str | None, ids: 
         ValueError: Lengths that differ or that three does not divide; not numbers.
     """
     if not people:
-        name = skeleton or DEFAULT_BY_COUNT[17]
-        joints = len(get_skeleton(name).joints)
-        return Poses(np.empty((0, joints, 2), np.float32), np.empty((0, joints), np.float32), name, ids)
+        return arrays.nobody(skeleton or "coco17", ids)
     read = arrays.read(triplets(people), skeleton)
     return Poses(read.keypoints, read.scores, read.skeleton, ids)
 
@@ -45,6 +42,12 @@ def triplets(people: Sequence[Sequence[float]]) -> Doubles:
         raise ValueError(f"keypoints: expected flat lists x, y, score, ..., got shape {values.shape[1:]} for each")
     joints: Doubles = values.reshape(len(people), -1, 3)
     return joints
+
+
+def put_triplets(flat: list[float], changed: dict[int, list[float]]) -> None:
+    """Write one person's changed joints into its flat list, in place."""
+    for index, triplet in changed.items():
+        flat[3 * index : 3 * index + 3] = triplet
 
 
 def changed_triplets(after: Poses, before: Poses) -> list[dict[int, list[float]]]:

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from pose_refine._types import Floats
 from pose_refine.formats.arrays import changed
+from pose_refine.formats.shares import from_shares, to_shares
 from pose_refine.poses import Poses
 
 SKELETON = "mediapipe33"
@@ -41,19 +41,8 @@ def read(poses: Any, skeleton: str | None = None, shape: tuple[int, int] | None 
     values = values.reshape(len(people), -1, 3) if people else np.empty((0, 33, 3))
     if values.shape[1] != 33:
         raise ValueError(f"MediaPipe: expected 33 pose landmarks a person, got {values.shape[1]}")
-    keypoints = values[..., :2] * _size(shape) - 0.5
-    return Poses(keypoints.astype(np.float32), values[..., 2].astype(np.float32), SKELETON)
-
-
-def _size(shape: tuple[int, int] | None) -> Floats:
-    """(width, height) of the image.
-
-    Raises:
-        ValueError: It is not known.
-    """
-    if shape is None:
-        raise ValueError("MediaPipe: coordinates are shares of the image's size, which is not known here")
-    return np.array([shape[1], shape[0]], dtype=np.float32)
+    keypoints = from_shares(values[..., :2], shape)
+    return Poses(keypoints, values[..., 2].astype(np.float32), SKELETON)
 
 
 def _people(poses: Any) -> list[Any]:
@@ -72,15 +61,15 @@ def write(poses: Poses, like: Any, shape: tuple[int, int] | None = None) -> Any:
     """A copy of `like` with the joints of `poses`."""
     marks = deepcopy(getattr(like, KEY))
     people = [marks.landmark] if hasattr(marks, "landmark") else marks or []
-    places = (poses.keypoints.astype(np.float64) + 0.5) / _size(shape)
+    places = to_shares(poses.keypoints, shape)
     mask = changed(poses, read(like, shape=shape))
     for person, joint in zip(*np.nonzero(mask), strict=True):
         mark = people[person][joint]
         mark.x, mark.y = places[person, joint].tolist()
         if mark.visibility is not None:
             mark.visibility = float(poses.scores[person, joint])
-    if hasattr(like, "_replace"):  # the legacy solution's result is a named tuple
-        return like._replace(**{KEY: marks})
+    if isinstance(like, type):  # the legacy solution sets what it found on a new class, of which there is no object
+        return type(like.__name__, (like,), {KEY: marks})
     out = copy(like)
     setattr(out, KEY, marks)
     return out

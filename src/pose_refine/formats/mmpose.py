@@ -17,6 +17,7 @@ import torch
 
 from pose_refine._types import AnyArray
 from pose_refine.formats import pairs
+from pose_refine.formats.arrays import nobody
 from pose_refine.formats.flat import changed_triplets
 from pose_refine.poses import Poses
 from pose_refine.skeletons import get_skeleton, skeleton_of
@@ -65,9 +66,7 @@ def read(poses: Any, skeleton: str | None = None, shape: object = None) -> Poses
     count = counts.pop() if counts else None
     name = skeleton or skeleton_name(_meta(poses, parts), count)
     if count is None:
-        name = name or "coco17"
-        joints = len(get_skeleton(name).joints)
-        return Poses(np.empty((0, joints, 2), np.float32), np.empty((0, joints), np.float32), name)
+        return nobody(name or "coco17")
     return pairs.read(np.concatenate([k for k, _ in found]), np.concatenate([s for _, s in found]), name)
 
 

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pose_refine._types import AnyArray, Floats
+from pose_refine._types import AnyArray
 from pose_refine.formats import pairs
 from pose_refine.formats.arrays import changed, columns
+from pose_refine.formats.shares import from_shares, to_shares
 from pose_refine.poses import Poses
 
 JOINTS, ROW = 17, 56
@@ -42,14 +43,8 @@ def read(poses: Any, skeleton: str | None = None, shape: tuple[int, int] | None 
         ValueError: No `shape`, or another shape of the output.
     """
     values = _joints(_array(poses))[_found(_array(poses))]
-    keypoints = values[..., 1::-1] * _size(shape) - 0.5
-    return Poses(keypoints.astype(np.float32), values[..., 2].astype(np.float32), "coco17")
-
-
-def _size(shape: tuple[int, int] | None) -> Floats:
-    if shape is None:
-        raise ValueError("MoveNet: coordinates are shares of the image's size, which is not known here")
-    return np.array([shape[1], shape[0]], dtype=np.float32)
+    keypoints = from_shares(values[..., 1::-1], shape)
+    return Poses(keypoints, values[..., 2].astype(np.float32), "coco17")
 
 
 def _array(poses: Any) -> AnyArray:
@@ -73,7 +68,7 @@ def write(poses: Poses, like: Any, shape: tuple[int, int] | None = None) -> Any:
     given = _array(like)
     values, found = _joints(given).copy(), _found(given)
     triplets = columns(poses)
-    triplets[..., :2] = ((triplets[..., :2] + 0.5) / _size(shape))[..., ::-1]
+    triplets[..., :2] = to_shares(triplets[..., :2], shape)[..., ::-1]
     mask = np.zeros(values.shape[:2], dtype=bool)
     mask[found] = changed(poses, read(like, shape=shape))
     values[mask] = triplets[mask[found]]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pose_refine.formats.flat import changed_triplets, read_triplets
+from pose_refine.formats.flat import changed_triplets, put_triplets, read_triplets
 from pose_refine.poses import Poses
 
 SKELETON_BY_COUNT = {25: "body25", 18: "coco18", 15: "mpi15"}
@@ -57,7 +57,6 @@ def in_pixels(poses: Poses) -> Poses:
 def write(poses: Poses, like: dict[str, Any], shape: object = None) -> dict[str, Any]:
     """A copy of `like` with the joints of `poses`; hands, face, ids and unchanged joints stay as they were."""
     out = deepcopy(like)
-    for person, values in zip(out["people"], changed_triplets(poses, read(like, poses.skeleton)), strict=True):
-        for index, triplet in values.items():
-            person[KEY][3 * index : 3 * index + 3] = triplet
+    for person, changed in zip(out["people"], changed_triplets(poses, read(like, poses.skeleton)), strict=True):
+        put_triplets(person[KEY], changed)
     return out

@@ -12,8 +12,8 @@ import numpy as np
 
 from pose_refine._types import AnyArray
 from pose_refine.formats import pairs
+from pose_refine.formats.arrays import nobody
 from pose_refine.poses import Poses
-from pose_refine.skeletons import get_skeleton
 
 OPENPOSE = {18: "coco18"}
 Pair = tuple[AnyArray, AnyArray]
@@ -45,8 +45,7 @@ def read(pair: Pair, skeleton: str | None = None, shape: object = None) -> Poses
         got = [getattr(p, "shape", type(p).__name__) for p in pair]
         raise ValueError(f"expected a tuple of float arrays, keypoints (N, K, 2) and scores (N, K), got {got}")
     if _nobody(pair):
-        joints = len(get_skeleton(skeleton or "coco17").joints)
-        return Poses(np.empty((0, joints, 2), np.float32), np.empty((0, joints), np.float32), skeleton or "coco17")
+        return nobody(skeleton or "coco17")
     keypoints, scores = pair
     count = keypoints.shape[1]
     return pairs.read(keypoints, scores.reshape(-1, count), skeleton or OPENPOSE.get(count))
