@@ -144,5 +144,6 @@ def test_between_markers():
 def test_the_readme_shows_the_figures_of_the_embedded_weights():
     result = json.loads(tables.QUALITY.read_text())
     assert result["sha256"] == weights.read_config(weights.find(None)).sha256
-    text = tables.README.read_text(encoding="utf-8")
-    assert tables.between_markers(text, tables.block(result)) == text
+    for page, content in ((tables.README, tables.block(result)), (tables.CARD, tables.card(result))):
+        text = page.read_text(encoding="utf-8")
+        assert tables.between_markers(text, content) == text

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-QUALITY, README, PICTURE = Path(__file__).with_name("quality.json"), ROOT / "README.md", ROOT / "docs/calibration.png"
+QUALITY = Path(__file__).with_name("quality.json")
+README, CARD, PICTURE = ROOT / "README.md", ROOT / "weights/base/README.md", ROOT / "docs/calibration.png"
 BEGIN, END = "<!-- figures: written by tests/benchmarks/tables.py -->", "<!-- end of figures -->"
 NAMES = {
     "movenet_thunder": "MoveNet Thunder",
@@ -137,9 +138,8 @@ def all_tables(result: Figures) -> list[str]:
 def block(result: Figures) -> str:
     """What stands between the markers of README.md; the weights that it was measured with are named by their hash."""
     first, *details, refiner, fix = all_tables(result)
-    n = {name: max(f["all"]["people"] for f in estimators.values()) for name, estimators in result["sets"].items()}
     return "\n\n".join([
-        INTRODUCTION.format(**n),
+        introduction(result),
         first,
         refiner,
         fix,
@@ -147,9 +147,27 @@ def block(result: Figures) -> str:
         *details,
         f"![Reliability of the scores](docs/{PICTURE.name})",
         "</details>",
-        f"Cost on {result['machine']}: {result['cost']['refine_ms']:.0f} ms a person, of which the bare network "
-        f"{result['cost']['network_ms']:.0f} ms. Weights: `{result['sha256'][:12]}`.",
+        cost(result),
     ])  # fmt: skip
+
+
+def card(result: Figures) -> str:
+    """What stands between the markers of the model card."""
+    tables = main_table(result), score_table(result), perfect_table(result)
+    return "\n\n".join([introduction(result), *tables, cost(result)])
+
+
+def introduction(result: Figures) -> str:
+    n = {name: max(f["all"]["people"] for f in estimators.values()) for name, estimators in result["sets"].items()}
+    return INTRODUCTION.format(**n)
+
+
+def cost(result: Figures) -> str:
+    times = result["cost"]
+    return (
+        f"Cost on {result['machine']}: {times['refine_ms']:.0f} ms a person, of which the bare network "
+        f"{times['network_ms']:.0f} ms. Weights: `{result['sha256'][:12]}`."
+    )
 
 
 def between_markers(text: str, content: str) -> str:
@@ -183,9 +201,10 @@ def picture(result: Figures, path: Path) -> None:
 
 
 def write(quality: Path) -> None:
-    """README.md's block and the calibration picture, from quality.json."""
+    """README.md's block, the model card's, and the calibration picture, from quality.json."""
     result = json.loads(quality.read_text())
-    README.write_text(between_markers(README.read_text(encoding="utf-8"), block(result)), encoding="utf-8")
+    for page, content in ((README, block(result)), (CARD, card(result))):
+        page.write_text(between_markers(page.read_text(encoding="utf-8"), content), encoding="utf-8")
     picture(result, PICTURE)
 
 

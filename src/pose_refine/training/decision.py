@@ -22,7 +22,7 @@ from pose_refine.training.heldout import shown
 from pose_refine.training.synthesis import initial_poses, nearly_perfect, remove
 
 RIGHT = 0.85  # keypoint similarity from which a joint counts as right
-DRAWS = 4  # damaged poses a held-out person, beside every estimator's own
+DRAWS = 2  # damaged poses a held-out person, beside every estimator's own
 STEPS, BATCH, RATE = 1500, 256, 2e-3
 
 
