@@ -1,0 +1,220 @@
+"""The frames of a video, and which poses belong to which."""
+
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from pose_refine._types import AnyArray, Bytes
+from pose_refine.files import read_poses
+from pose_refine.formats import documents
+from pose_refine.images import read_image
+
+log = logging.getLogger("pose_refine")
+POSE_SUFFIXES = (".json", ".npy")
+Image = AnyArray | torch.Tensor | str | os.PathLike[str]
+Frames = str | os.PathLike[str] | Iterable[Image | None]
+END: Any = object()
+
+
+def is_path(value: Any) -> bool:
+    return isinstance(value, (str, os.PathLike))
+
+
+def read_frames(frames: Frames, color: str = "rgb") -> Iterator[tuple[Bytes | None, str]]:
+    """Every frame in turn, and the order of its channels.
+
+    Args:
+        frames: A video file that OpenCV can read, a folder of images in the order of their names (numbers in them count
+            as numbers), or an iterable of images and paths; None in it is a frame that could not be had.
+        color: Channel order of arrays: "rgb" or "bgr".
+
+    Yields:
+        uint8 (H, W, 3) and "rgb" or "bgr". None for a frame that is not an image, which is logged.
+
+    Raises:
+        FileNotFoundError: No such file or folder, or nothing in it.
+        TypeError: Not frames.
+        ValueError: Not a video, or an array that is not an image.
+    """
+    if is_path(frames):
+        path = Path(frames)  # type: ignore[arg-type]
+        if not path.is_dir():
+            yield from _decode(path)
+            return
+        frames = [path / name for name in image_names(path)]
+    for index, image in enumerate(frames):  # type: ignore[arg-type]
+        yield _read_one(index, image, color)
+
+
+def _read_one(index: int, image: Image | None, color: str) -> tuple[Bytes | None, str]:
+    if image is None:
+        return None, color
+    try:
+        return read_image(image, color)
+    except ValueError as error:
+        if not is_path(image):
+            raise ValueError(f"frame {index}: {error}") from error
+        log.warning("frame %d: %s; its poses stay as they are", index, error)
+        return None, color
+
+
+def open_video(path: Path) -> cv2.VideoCapture:
+    """Raises FileNotFoundError or ValueError where there is no video."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no such video, or folder of images: {path}")
+    capture = cv2.VideoCapture(str(path))
+    if not capture.isOpened():
+        raise ValueError(f"{path}: not a video that OpenCV can read")
+    return capture
+
+
+def _decode(path: Path) -> Iterator[tuple[Bytes | None, str]]:
+    capture, count = open_video(path), 0
+    said = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    try:
+        while capture.grab():
+            good, image = capture.retrieve()
+            if not good:
+                log.warning("%s: frame %d does not decode; its poses stay as they are", path, count)
+            yield (image.astype(np.uint8, copy=False) if good else None), "bgr"
+            count += 1
+    finally:
+        capture.release()
+    if count < said:  # containers round it, too
+        log.warning("%s: %d of the %d frames that the file claims could be decoded", path, count, said)
+
+
+def image_names(folder: Path) -> list[str]:
+    """The images in a folder, by name; numbers in names count as numbers.
+
+    Raises:
+        FileNotFoundError: There are none.
+    """
+    names = [p.name for p in folder.iterdir() if not p.name.startswith(".") and cv2.haveImageReader(str(p))]
+    if not names:
+        raise FileNotFoundError(f"{folder}: no images in this folder")
+    return sorted(names, key=by_number)
+
+
+def by_number(name: str) -> list[tuple[int, str]]:
+    """To sort frame_2 before frame_10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def frame_rate(frames: Frames) -> float | None:
+    """Frames a second that a video file says it has; None for anything else."""
+    if not is_path(frames) or Path(frames).is_dir():  # type: ignore[arg-type]
+        return None
+    capture = open_video(Path(frames))  # type: ignore[arg-type]
+    rate = float(capture.get(cv2.CAP_PROP_FPS))
+    capture.release()
+    return rate if 0 < rate < 1000 else None
+
+
+def pair(frames: Frames, poses: Any, color: str = "rgb", first: int = 0) -> Iterator[tuple[Bytes | None, str, Any]]:
+    """Every frame with its poses.
+
+    Args:
+        frames: As `read_frames` takes them.
+        poses: One entry a frame, of any format, None where there is none; or a document of many images, or a path to
+            one, or to a folder of one file a frame: see `poses_by_frame`.
+        color: Channel order of arrays.
+        first: The number that the first frame has in the names of a document or of files.
+
+    Yields:
+        Image or None, its channel order, and what was given for it, None where nothing was.
+
+    Raises:
+        ValueError: More poses than frames, or fewer: after all frames that have both.
+    """
+    images = read_frames(frames, color)
+    if is_path(poses) or (documents.is_document(poses) and poses):
+        known = poses_by_frame(poses, names_of(frames), first)
+        count = -1
+        for count, (image, order) in enumerate(images):
+            given = known.get(count)
+            yield image, order, read_poses(given) if isinstance(given, Path) else given
+        late = sorted(i for i in known if i > count)
+        if late:
+            raise ValueError(f"poses for frame {late[0]} and {len(late) - 1} more, but there are {count + 1} frames")
+        return
+    for count, (read, given) in enumerate(zip_longest(images, poses, fillvalue=END)):
+        if read is END:
+            raise ValueError(f"poses for more frames than the {count} that there are")
+        if given is END:
+            raise ValueError(f"poses for {count} frames, but there are more; give None for a frame without poses")
+        yield read[0], read[1], given
+
+
+def names_of(frames: Frames) -> list[str] | None:
+    """The images' names where frames are a folder; those of a video have none."""
+    folder = is_path(frames) and Path(frames).is_dir()  # type: ignore[arg-type]
+    return image_names(Path(frames)) if folder else None  # type: ignore[arg-type]
+
+
+def poses_by_frame(poses: Any, names: Sequence[str] | None, first: int = 0) -> dict[int, Any]:
+    """Frame index to its poses: a file, or the document of that frame alone.
+
+    In a folder of images, poses belong to the image whose name, without folders and suffix, is theirs; photo_keypoints
+    is photo's. In a video they belong to the frame that the last number in their name counts, from `first` on.
+
+    Args:
+        poses: A document of many images, or a path to one, or to a folder of one file a frame.
+        names: The images' names in order, or None for a video.
+        first: See above.
+
+    Raises:
+        FileNotFoundError: No such path, or no poses in the folder.
+        ValueError: Not a document, names that tell no frame, or two that tell the same one.
+    """
+    entries = dict(pose_entries(poses))
+    places = {PurePosixPath(name).stem: i for i, name in enumerate(names or ())}
+    out: dict[int, Any] = {}
+    owner: dict[int, str] = {}
+    for name, given in entries.items():
+        index = _number(name) - first if names is None else places.get(_stem(name, places))
+        if index is None or index < 0:
+            where = "no image has that name" if names else f"the first frame is number {first}"
+            raise ValueError(f"poses of {name!r}: {where}")
+        if index in owner:
+            raise ValueError(f"poses of {name!r} and of {owner[index]!r} belong to the same frame, {index}")
+        out[index], owner[index] = given, name
+    return out
+
+
+def pose_entries(poses: Any) -> list[tuple[str, Any]]:
+    """(name, file or document of one image) for every entry of a folder or document."""
+    if is_path(poses) and Path(poses).is_dir():
+        folder = Path(poses)
+        names = [p.name for p in folder.iterdir() if p.suffix.lower() in POSE_SUFFIXES and not p.name.startswith(".")]
+        if not names:
+            raise FileNotFoundError(f"{folder}: no files of poses ({', '.join(POSE_SUFFIXES)}) in this folder")
+        return [(name, folder / name) for name in sorted(names, key=by_number)]
+    document = read_poses(Path(poses)) if is_path(poses) else poses
+    if not documents.is_document(document):
+        raise ValueError(
+            f"{poses}: expected a folder of one file a frame, or the people of many frames: COCO results or "
+            "annotations, PoseTrack, AlphaPose, MPII"
+        )
+    return documents.frames(document)
+
+
+def _stem(name: str, known: dict[str, int]) -> str:
+    stem = PurePosixPath(name.replace("\\", "/")).stem
+    stems = (stem, stem.removesuffix("_keypoints"), PurePosixPath(stem).stem)  # photo, photo_keypoints, photo.jpg
+    return next((s for s in stems if s in known), stem)
+
+
+def _number(name: str) -> int:
+    numbers = re.findall(r"\d+", PurePosixPath(name.replace("\\", "/")).stem)
+    if not numbers:
+        raise ValueError(f"poses of {name!r}: no number in the name tells which frame they belong to")
+    return int(numbers[-1])
