@@ -3,7 +3,10 @@
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,14 +24,16 @@ log = logging.getLogger("pose_refine")
 POSE_SUFFIXES = (".json", ".npy")
 Image = AnyArray | torch.Tensor | str | os.PathLike[str]
 Frames = str | os.PathLike[str] | Iterable[Image | None]
+Frame = tuple[Bytes | None, str]  # an image, None where it does not decode, and the order of its channels
 END: Any = object()
+READ_AHEAD = 4  # frames of a file that are decoded before they are wanted
 
 
 def is_path(value: Any) -> bool:
     return isinstance(value, (str, os.PathLike))
 
 
-def read_frames(frames: Frames, color: str = "rgb") -> Iterator[tuple[Bytes | None, str]]:
+def read_frames(frames: Frames, color: str = "rgb") -> Generator[Frame, None, None]:
     """Every frame in turn, and the order of its channels.
 
     Args:
@@ -46,15 +51,33 @@ def read_frames(frames: Frames, color: str = "rgb") -> Iterator[tuple[Bytes | No
     """
     if is_path(frames):
         path = Path(frames)  # type: ignore[arg-type]
-        if not path.is_dir():
-            yield from _decode(path)
-            return
-        frames = [path / name for name in image_names(path)]
-    for index, image in enumerate(frames):  # type: ignore[arg-type]
+        yield from _ahead(_read_all([path / n for n in image_names(path)], color) if path.is_dir() else _decode(path))
+    else:
+        yield from _read_all(frames, color)  # type: ignore[arg-type]
+
+
+def _ahead(frames: Generator[Frame, None, None]) -> Iterator[Frame]:
+    """The same frames, decoded in a thread while what came before is worked on; at most READ_AHEAD are held."""
+    with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool, closing(frames):
+        waiting: deque[Future[Any]] = deque()
+        try:
+            while True:
+                while len(waiting) < READ_AHEAD:
+                    waiting.append(pool.submit(next, frames, END))
+                frame = waiting.popleft().result()
+                if frame is END:
+                    return
+                yield frame
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _read_all(frames: Iterable[Image | None], color: str) -> Generator[Frame, None, None]:
+    for index, image in enumerate(frames):
         yield _read_one(index, image, color)
 
 
-def _read_one(index: int, image: Image | None, color: str) -> tuple[Bytes | None, str]:
+def _read_one(index: int, image: Image | None, color: str) -> Frame:
     if image is None:
         return None, color
     try:
@@ -76,7 +99,7 @@ def open_video(path: Path) -> cv2.VideoCapture:
     return capture
 
 
-def _decode(path: Path) -> Iterator[tuple[Bytes | None, str]]:
+def _decode(path: Path) -> Generator[Frame, None, None]:
     capture, count = open_video(path), 0
     said = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     try:
@@ -117,6 +140,21 @@ def frame_rate(frames: Frames) -> float | None:
     rate = float(capture.get(cv2.CAP_PROP_FPS))
     capture.release()
     return rate if 0 < rate < 1000 else None
+
+
+def frame_count(frames: Path) -> int | None:
+    """How many images a folder has, or a video file says it has; None where it does not say.
+
+    Raises:
+        FileNotFoundError: No such file or folder.
+        ValueError: Not a video.
+    """
+    if frames.is_dir():
+        return len(image_names(frames))
+    capture = open_video(frames)
+    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    capture.release()
+    return count if count > 0 else None
 
 
 def pair(frames: Frames, poses: Any, color: str = "rgb", first: int = 0) -> Iterator[tuple[Bytes | None, str, Any]]:

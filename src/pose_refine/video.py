@@ -202,7 +202,7 @@ class Tracks:
         found = np.full((len(self.frames), self._count, JOINTS, 3), np.nan, np.float32)
         for row, frame, columns in zip(found, self.frames, self.columns, strict=True):
             row[columns] = frame.found
-        there: AnyArray = ~np.isnan(found[..., 0]).all(-1, keepdims=True)
+        there = np.any(~np.isnan(found[..., 0]), -1, keepdims=True)
         units = np.where(there, unit_of(found[..., :2]), np.nan)
         units[0, ~there[..., 0].any(0)] = 1  # looked at nowhere
         unit = np.broadcast_to(np.nanmedian(units, 0), units.shape)
@@ -257,7 +257,7 @@ def look_again(looker: Looker, tracks: Tracks, now: slice, most: int) -> int:
 def with_hints(frame: Frame, hints: AnyArray, rows: AnyArray) -> Asked:
     """To show the network `rows` of a frame with hints (R, 19, 2) as their poses; without a hint, what is known."""
     known = np.where(np.isnan(hints), frame.best(), hints).astype(np.float32)
-    lost: AnyArray = np.isnan(known).all((1, 2))  # only joints that the network does not know: as in a photograph
+    lost = np.all(np.isnan(known), (1, 2))  # only joints that the network does not know: as in a photograph
     matrices = where_to_cut(np.where(lost[:, None, None], 0, known), NETWORK, frame.shape)[1]
     if lost.any():
         source = get_skeleton(frame.question.given.skeleton)
