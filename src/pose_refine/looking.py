@@ -45,6 +45,8 @@ class Settings:
             raise ValueError(f"smooth must be one of {FILTERS}, got {self.smooth!r}")
         if self.fps is not None and not 0 < self.fps < np.inf:
             raise ValueError(f"fps: expected frames a second, more than 0, got {self.fps!r}")
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold: expected a probability, got {self.threshold!r}")
         for name, least in (("ahead", 0), ("batch_size", 1)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:

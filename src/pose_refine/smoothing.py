@@ -16,7 +16,7 @@ DEGREE = 2  # of the polynomials: constant acceleration is not bent
 TRUST = 4  # a joint weighs by its probability to this power: those in doubt say where it is not
 LEAST = 0.02  # probability below which that makes no difference
 ROUNDS = (8.0, 4.0, 2.0, 1.5)  # OKS units at which a joint's weight falls to a quarter, round by round
-JITTER = 2.0  # OKS units: a filter that moves a joint further is wrong about it
+JITTER = 1.0  # OKS units: a filter that moves a joint further is wrong about it
 MIN_CUTOFF, BETA, SPEED_CUTOFF = 1.0, 8.0, 1.0  # One Euro's: Hz; Hz per (size of the person a second); Hz
 
 
@@ -107,17 +107,23 @@ def steady(
         New tracks (T, K, 2) and scores (T, K).
     """
     distance = np.linalg.norm(track - fit, axis=-1) / unit
-    share = np.clip(2 - 2 * distance / JITTER, 0, 1) * smooth
+    share = share_of(distance) * smooth
     back = ((distance > JITTER / 2) if smooth else (distance > JITTER)) & (sure > score)
     place = track + np.where(back, 1, np.nan_to_num(share))[..., None] * np.nan_to_num(fit - track)
     return place.astype(np.float32), np.where(back, sure, score).astype(np.float32)
+
+
+def share_of(distance: AnyArray) -> AnyArray:
+    """How much of the way to its filtered place a joint goes that is `distance` OKS units from it."""
+    share: AnyArray = np.clip(2 - 2 * distance / JITTER, 0, 1)
+    return share
 
 
 class OneEuro:
     """The One Euro filter (Casiez, Roussel and Vogel 2012), causal: the faster a joint, the less it is smoothed.
 
     A joint that is unsure moves the filter the less. Speeds count in sizes of the person, so that the constants suit
-    people near and far.
+    people near and far. As in `steady`, the filter has no say where it is further from a joint than JITTER.
 
     Args:
         fps: Frames a second.
@@ -128,23 +134,29 @@ class OneEuro:
         self._place: Floats | None = None
         self._speed: AnyArray = np.zeros(())
 
-    def __call__(self, joints: Floats, size: float) -> Floats:
-        """The next frame's joints (K, 3) x, y, score, smoothed; `size` is the person's, in pixels."""
+    def __call__(self, joints: Floats) -> Floats:
+        """The next frame's joints (19, 3) x, y, score, smoothed."""
         place, sure = joints[:, :2], np.clip(np.nan_to_num(joints[:, 2:], nan=1.0), LEAST, 1)
         if self._place is None:
             self._place, self._speed = place, np.zeros_like(place)
-            return joints.copy()
         last = np.where(np.isnan(self._place), place, self._place)
-        speed = np.nan_to_num(place - last) * self._fps / max(size, 1.0)
+        speed = np.nan_to_num(place - last) * self._fps / size_of(place)
         self._speed = self._speed + smoothing_factor(SPEED_CUTOFF, self._fps) * (speed - self._speed)
         pace = np.linalg.norm(self._speed, axis=-1, keepdims=True)
         factor = smoothing_factor(MIN_CUTOFF + BETA * pace, self._fps) * np.sqrt(sure)
         self._place = (last + factor * np.nan_to_num(place - last)).astype(np.float32)
-        out: Floats = np.concatenate([np.where(np.isnan(place), place, self._place), joints[:, 2:]], 1)
-        return out
+        share = share_of(np.linalg.norm(self._place - place, axis=-1) / unit_of(place))
+        smooth = place + np.nan_to_num(share)[:, None] * np.nan_to_num(self._place - place)
+        return np.concatenate([smooth, joints[:, 2:]], 1).astype(np.float32)
 
 
 def smoothing_factor(cutoff: AnyArray | float, fps: float) -> Any:
     """How much of the way an exponential filter of that cut-off frequency (Hz) goes in one frame."""
     ratio = 2 * np.pi * cutoff / fps
     return ratio / (ratio + 1)
+
+
+def size_of(pose: Floats) -> float:
+    """The longer side of the box of a pose (K, 2), pixels; at least 1."""
+    there = pose[~np.isnan(pose).any(-1)]
+    return max(1.0, float(np.ptp(there, axis=0).max())) if len(there) else 1.0

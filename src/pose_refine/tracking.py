@@ -103,7 +103,7 @@ def box(poses: Floats) -> Floats:
     there = ~np.isnan(poses)
     low = np.where(there, poses, np.inf).min(1)
     high = np.where(there, poses, -np.inf).max(1)
-    boxes: Floats = np.where(np.isfinite(low + high).all(-1, keepdims=True), np.concatenate([low, high], -1), 0)
+    boxes: Floats = np.where(np.any(there, (1, 2))[:, None], np.concatenate([low, high], -1), 0)
     return boxes
 
 

@@ -81,8 +81,10 @@ def read(pairs: Iterable[Pair], ids: Iterable[Sequence[Any] | None] | None, sett
         shape = (1, 1) if image is None else (image.shape[0], image.shape[1])
         try:
             poses = poses_of(given, shape, settings)
-            known = tracks_of(given, poses) if named is None else check_ids(next(named, None), len(poses))
+            known = tracks_of(given, poses) if named is None else check_ids(next(named), len(poses))
             question = ask(poses, settings.to, shape)
+        except StopIteration:
+            raise ValueError(f"ids for {index} frames, but there are more") from None
         except (ValueError, TypeError) as error:
             raise type(error)(f"frame {index}: {error}") from error
         yield Frame(index, image, order, given, question, known, shape)
@@ -270,16 +272,9 @@ def one_euro(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
     filters: dict[Hashable, OneEuro] = {}
     for frame in frames:
         filters = {name: filters.get(name) or OneEuro(fps) for name in frame.tracks}
-        rows = zip(frame.tracks, frame.result, strict=True)
-        smooth = [filters[name](joints, size_of(joints[:, :2])) for name, joints in rows]
+        smooth = [filters[name](joints) for name, joints in zip(frame.tracks, frame.result, strict=True)]
         frame.result = np.array(smooth, dtype=np.float32).reshape(frame.result.shape)
         yield frame
-
-
-def size_of(points: Floats) -> float:
-    """The longer side of the box of points (K, 2), pixels; 0 where there are none."""
-    there = points[~np.isnan(points).any(-1)]
-    return float(np.ptp(there, axis=0).max()) if len(there) else 0.0
 
 
 def finished(frame: Frame, settings: Settings) -> Refinement:
