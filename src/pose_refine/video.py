@@ -31,6 +31,7 @@ from pose_refine.tracking import Linker
 log = logging.getLogger("pose_refine")
 USUAL_FPS = 30.0  # where nobody says
 KEY = 2  # every so many frames one is refined as a photograph
+UNKNOWN_SHAPE = (1 << 14, 1 << 14)  # of broken frames before the first good one
 CONTRADICTED = 2.0  # OKS units: a joint this far from the fit is worth a second look
 
 
@@ -77,8 +78,10 @@ def read(pairs: Iterable[Pair], ids: Iterable[Sequence[Any] | None] | None, sett
         ValueError: Poses of a frame that are not as they should be, or identities that are not one a person.
     """
     named = iter(ids) if ids is not None else None
+    shape = UNKNOWN_SHAPE
     for index, (image, order, given) in enumerate(pairs):
-        shape = (1, 1) if image is None else (image.shape[0], image.shape[1])
+        if image is not None:
+            shape = image.shape[0], image.shape[1]
         try:
             poses = poses_of(given, shape, settings)
             known = tracks_of(given, poses) if named is None else check_ids(next(named), len(poses))

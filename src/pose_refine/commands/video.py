@@ -27,6 +27,7 @@ from pose_refine.commands.common import (
     counted,
 )
 from pose_refine.commands.journal import Entry, Journal
+from pose_refine.commands.matching import shown
 from pose_refine.commands.pipeline import REDRAW, Tally, describe, fingerprint
 from pose_refine.commands.video_writer import VideoWriter
 from pose_refine.files import check_free, digest, encode_poses, read_poses, remove_partials, write_whole
@@ -193,10 +194,10 @@ def work(
     looker = Looker(refiner, settings.batch_size, known, lambda n, j: journal.append({"look": n, "joints": j.tolist()}))
     pairs = read_pairs(arguments, poses, tally)
     done: list[tuple[str, Any]] = []
+    writer = VideoWriter(arguments.viz, settings.fps or USUAL_FPS) if arguments.viz else None
     if arguments.poses.is_dir():
         arguments.output.mkdir(exist_ok=True)
         remove_partials([arguments.output / path.name for path in poses.values()])
-    writer = VideoWriter(arguments.viz, settings.fps or USUAL_FPS) if arguments.viz else None
     with closing(pairs), writer or nullcontext():
         for frame, refined in analyze_frames(looker, pairs, None, settings):
             if writer:
@@ -226,12 +227,10 @@ def read_pairs(arguments: argparse.Namespace, poses: dict[int, Any], tally: Tall
         for index, (image, order) in enumerate(frames):
             yield image, order, read_given(poses.get(index), arguments, image, tally)
             bar.update()
-    late = sorted(i for i in poses if i > index)
+    late = [str(i) for i in sorted(poses) if i > index]
     if late:
-        log.warning(
-            "left out: poses of frame %d and %d more; the video has %d frames", late[0], len(late) - 1, index + 1
-        )
         tally.left_out = len(late)
+        log.warning("left out, the video has only %d frames: poses of frame %s", index + 1, shown(late))
 
 
 def read_given(given: Any, arguments: argparse.Namespace, image: Bytes | None, tally: Tally) -> Any:
