@@ -34,6 +34,7 @@ class Settings:
     threshold: float = SURE
     smooth: str | None = None
     ahead: int = AHEAD
+    looks: int = 1
     again: float = LOOKS_AGAIN
     recover: bool = True
     batch_size: int = 64
@@ -47,6 +48,8 @@ class Settings:
             raise ValueError(f"fps: expected frames a second, more than 0, got {self.fps!r}")
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold: expected a probability, got {self.threshold!r}")
+        if self.looks not in (1, 2):
+            raise ValueError(f"looks must be 1 or 2, got {self.looks!r}")
         for name, least in (("ahead", 0), ("batch_size", 1)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:

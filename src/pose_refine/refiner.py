@@ -174,6 +174,7 @@ class Refiner:
         threshold: float = 0.7,
         smooth: str | None = None,
         ahead: int = 8,
+        looks: int = 1,
         first: int = 0,
         skeleton: str | None = None,
         format: str | None = None,
@@ -203,6 +204,7 @@ class Refiner:
             smooth: "zero_phase" filters forwards and backwards, "one_euro" uses the frames before only; fast motion and
                 joints that are sure are moved least. None: wrong joints come back, right ones are not filtered.
             ahead: Frames after each that may tell of it; less is less delay, and worse. 0 for a live camera.
+            looks: 1, or 2 for better results at twice the cost.
             first: What the first frame is called in the names of documents and files that number frames of a video.
             skeleton: Which joints these are, where the format and their number do not say.
             format: Name of the format; by default it is recognised.
@@ -226,7 +228,7 @@ class Refiner:
         from pose_refine import looking, video  # which are built upon this module
 
         settings = looking.Settings(
-            skeleton, format, to, fps, mode, threshold, smooth, ahead, recover=recover, batch_size=batch_size
+            skeleton, format, to, fps, mode, threshold, smooth, ahead, looks, recover=recover, batch_size=batch_size
         )
         results = video.refine_frames(self, frames, poses, ids, settings, color=color, first=first, progress=progress)
         return (video.written(frame, refined, settings) for frame, refined in results)
@@ -242,6 +244,7 @@ class Refiner:
         threshold: float = 0.7,
         smooth: str | None = None,
         ahead: int = 8,
+        looks: int = 1,
         first: int = 0,
         skeleton: str | None = None,
         format: str | None = None,
@@ -255,7 +258,7 @@ class Refiner:
         from pose_refine import looking, video
 
         settings = looking.Settings(
-            skeleton, format, to, fps, mode, threshold, smooth, ahead, recover=recover, batch_size=batch_size
+            skeleton, format, to, fps, mode, threshold, smooth, ahead, looks, recover=recover, batch_size=batch_size
         )
         results = video.refine_frames(self, frames, poses, ids, settings, color=color, first=first, progress=progress)
         return (refined for _, refined in results)

@@ -2,9 +2,9 @@
 
 A fit through the frames around tells where each joint should be (smoothing.robust_fit). Every second frame is refined
 as a photograph; in those between, the fit through these is the pose that the network is shown instead of the
-estimator's: it is right more often when it is told what time knows, and a frame still costs one look. People whom the
-fit contradicts most are looked at again; joints that jump even so come back to it. A few frames are held at a time,
-whatever the length of the video.
+estimator's: it is right more often when it is told what time knows, and a frame still costs one look. (With two looks,
+both are done at every frame.) People whom the fit contradicts most are looked at again; joints that jump even so come
+back to it. A few frames are held at a time, whatever the length of the video.
 """
 
 import logging
@@ -119,7 +119,7 @@ def first_looks(looker: Looker, frames: Iterable[Frame], settings: Settings) -> 
             if len(question.rows):
                 source = get_skeleton(question.given.skeleton)
                 frame.known, matrices = where_to_cut(question.reachable, source, frame.shape)
-                if frame.image is not None and frame.index % KEY == 0:
+                if frame.image is not None and (settings.looks == 2 or frame.index % KEY == 0):
                     asked.append((frame, frame.known, matrices, np.arange(len(matrices))))
         for (frame, *_), found in zip(asked, looker.look(asked, "first"), strict=True):
             frame.found = found
@@ -178,7 +178,7 @@ def settle(looker: Looker, frames: Iterable[Frame], settings: Settings) -> Itera
     budget = 0.0
     for held, now in windows(frames, settings.ahead):
         tracks = Tracks(held)
-        look_between(looker, tracks, now)
+        look_with_hints(looker, tracks, now, settings.looks == 2)
         budget += settings.again * sum(len(frame.tracks) for frame in held[now])
         budget -= look_again(looker, tracks, now, int(budget))
         tracks.steady(now, settings.smooth == "zero_phase")
@@ -223,14 +223,14 @@ class Tracks:
             frame.result = np.concatenate([joints, score[..., None]], -1)[columns]
 
 
-def look_between(looker: Looker, tracks: Tracks, now: slice) -> None:
-    """Look at the frames that are no key frames, with hints."""
+def look_with_hints(looker: Looker, tracks: Tracks, now: slice, everywhere: bool) -> None:
+    """Look with hints at the frames that are no key frames, or at all."""
     place = tracks.fit()[1]
     asked = []
     for hints, frame, columns in zip(place[now], tracks.frames[now], tracks.columns[now], strict=True):
-        if frame.image is not None and frame.index % KEY and columns:
+        if frame.image is not None and columns and (everywhere or frame.index % KEY):
             asked.append(with_hints(frame, hints[columns], np.arange(len(columns))))
-    for (frame, *_), found in zip(asked, looker.look(asked, "between"), strict=True):
+    for (frame, *_), found in zip(asked, looker.look(asked, "hinted"), strict=True):
         frame.found = found
 
 

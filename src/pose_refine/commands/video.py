@@ -83,6 +83,9 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--threshold", type=float, default=SURE, metavar="P", help="probability for mota (default: %(default)s)"
     )
+    parser.add_argument(
+        "--looks", type=int, choices=(1, 2), default=1, help="2: better, at twice the cost (default: %(default)s)"
+    )
     parser.add_argument("--fps", type=float, help="frames a second (default: the file's, else 30)")
     parser.add_argument(
         "--first", type=int, default=0, metavar="N", help="number of the first frame in names (default: %(default)s)"
@@ -135,6 +138,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         fps=arguments.fps or frame_rate(arguments.video),
         mode=arguments.mode,
         threshold=arguments.threshold,
+        looks=arguments.looks,
         smooth=None if arguments.smooth == "none" else arguments.smooth,
         recover=arguments.recover,
     )
@@ -151,6 +155,7 @@ def options_of(arguments: argparse.Namespace, settings: Settings, source: Path) 
         "weights": weights.read_config(source).sha256,
         "given": given,
         "first": arguments.first,
+        "looks": settings.looks,
         "skeleton": settings.skeleton,
         "format": settings.format,
         "fps": settings.fps,
