@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from pose_refine import formats
 from pose_refine._types import AnyArray, Floats
 from pose_refine.formats.arrays import columns
 from pose_refine.poses import Poses, Refinement
@@ -76,3 +78,13 @@ def compare(initial: Poses, refined: Poses) -> Refinement:
     both = np.where(moved, "moved", "kept")
     verdict = np.where(present, np.where(initial.present, both, "recovered"), "missing")
     return Refinement(refined, initial, shift, verdict)
+
+
+def hand_back(
+    refined: Poses, given: Any, to: str | None, *, format: str | None = None, shape: formats.Shape | None = None
+) -> Any:
+    """`refined` as the kind of object that was given; as an array where it was converted."""
+    if to is None or isinstance(given, Poses):
+        return formats.write(refined, given, format=format, shape=shape)
+    array = columns(refined)
+    return array[0] if isinstance(given, np.ndarray) and given.ndim == 2 else array

@@ -11,12 +11,11 @@ import torch
 from pose_refine import formats, weights
 from pose_refine._types import Bytes, Floats
 from pose_refine.crops import Views, show, to_image, where_to_cut
-from pose_refine.formats.arrays import columns
 from pose_refine.frames import Frames, Image
 from pose_refine.images import read_image
 from pose_refine.model import Model
-from pose_refine.poses import Poses, Refinement
-from pose_refine.questions import Question, answer, ask
+from pose_refine.poses import Refinement
+from pose_refine.questions import answer, ask, hand_back
 from pose_refine.skeletons import get_skeleton
 
 CPU_BATCH = 4  # activations that fit a cache are several times faster on CPUs than large batches
@@ -160,8 +159,10 @@ class Refiner:
         pixels, order = read_image(image, color)
         given = formats.read(formats.load(poses), skeleton, format=format, shape=pixels.shape[:2])
         question = ask(given, to, pixels.shape[:2])
-        found = self._run(pixels, order, question, batch_size) if len(question.rows) else None
-        return answer(question, found, recover)
+        if not len(question.rows):
+            return answer(question, None, recover)
+        known, matrices = where_to_cut(question.reachable, get_skeleton(given.skeleton), pixels.shape[:2])
+        return answer(question, self._refine_crops(pixels, order, known, matrices, batch_size), recover)
 
     def refine_video(
         self,
@@ -204,7 +205,7 @@ class Refiner:
             smooth: "zero_phase" filters forwards and backwards, "one_euro" uses the frames before only; fast motion and
                 joints that are sure are moved least. None: wrong joints come back, right ones are not filtered.
             ahead: Frames after each that may tell of it; less is less delay, and worse. 0 for a live camera.
-            looks: 1, or 2 for better results at twice the cost.
+            looks: Of the network at each person; 2 is better, at twice the cost.
             first: What the first frame is called in the names of documents and files that number frames of a video.
             skeleton: Which joints these are, where the format and their number do not say.
             format: Name of the format; by default it is recognised.
@@ -263,11 +264,6 @@ class Refiner:
         results = video.refine_frames(self, frames, poses, ids, settings, color=color, first=first, progress=progress)
         return (refined for _, refined in results)
 
-    def _run(self, image: Bytes, order: str, question: Question, batch_size: int) -> Floats:
-        """The network's joints (R, 19, 3) x, y, score, of the people who have a joint."""
-        known, matrices = where_to_cut(question.reachable, get_skeleton(question.given.skeleton), image.shape[:2])
-        return self._refine_crops(image, order, known, matrices, batch_size)
-
     def _refine_crops(self, image: Bytes, order: str, known: Floats, matrices: Floats, batch_size: int) -> Floats:
         """The network's joints (N, 19, 2), NaN where missing, and where to cut, to (N, 19, 3) x, y, score."""
         size, rows = self._batch(batch_size), np.arange(len(known))
@@ -287,16 +283,6 @@ class Refiner:
         found, score = self._model(crops, initial, others, self.dtype)
         placed = to_image(found.cpu().numpy(), views.matrices)
         return np.concatenate([placed, score.cpu().numpy()[..., None]], -1)
-
-
-def hand_back(
-    refined: Poses, given: Any, to: str | None, *, format: str | None = None, shape: formats.Shape | None = None
-) -> Any:
-    """`refined` as the kind of object that was given; as an array where it was converted."""
-    if to is None or isinstance(given, Poses):
-        return formats.write(refined, given, format=format, shape=shape)
-    array = columns(refined)
-    return array[0] if isinstance(given, np.ndarray) and given.ndim == 2 else array
 
 
 _refiners: dict[tuple[Any, Any], Refiner] = {}

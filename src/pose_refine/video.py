@@ -22,8 +22,8 @@ from pose_refine.formats.identities import erased, tracks_of, write_ids
 from pose_refine.frames import Frames, frame_rate, pair
 from pose_refine.looking import AHEAD, JOINTS, Asked, Frame, Looker, Pair, Settings
 from pose_refine.poses import Poses, Refinement
-from pose_refine.questions import answer, ask, compare
-from pose_refine.refiner import Refiner, hand_back
+from pose_refine.questions import answer, ask, compare, hand_back
+from pose_refine.refiner import Refiner
 from pose_refine.skeletons import MIDDLES, NETWORK, get_skeleton
 from pose_refine.smoothing import OneEuro, robust_fit, steady, unit_of
 from pose_refine.tracking import Linker
@@ -83,6 +83,7 @@ def read(pairs: Iterable[Pair], ids: Iterable[Sequence[Any] | None] | None, sett
         if image is not None:
             shape = image.shape[0], image.shape[1]
         try:
+            given = formats.load(given)
             poses = poses_of(given, shape, settings)
             known = tracks_of(given, poses) if named is None else check_ids(next(named), len(poses))
             question = ask(poses, settings.to, shape)
@@ -95,7 +96,7 @@ def read(pairs: Iterable[Pair], ids: Iterable[Sequence[Any] | None] | None, sett
 
 def poses_of(given: Any, shape: tuple[int, int], settings: Settings) -> Poses:
     if given is not None:
-        return formats.read(formats.load(given), settings.skeleton, format=settings.format, shape=shape)
+        return formats.read(given, settings.skeleton, format=settings.format, shape=shape)
     name = settings.skeleton or "coco17"
     joints = len(get_skeleton(name).joints)
     return Poses(np.empty((0, joints, 2), np.float32), np.empty((0, joints), np.float32), name, [])
@@ -111,7 +112,7 @@ def check_ids(ids: Sequence[Any] | None, count: int) -> list[Any]:
 
 def first_looks(looker: Looker, frames: Iterable[Frame], settings: Settings) -> Iterator[Frame]:
     """Key frames as photographs; several at once, so that batches fill."""
-    for chunk in chunks(frames, KEY * max(1, settings.ahead // KEY)):
+    for chunk in chunks(frames, KEY * (settings.ahead // KEY) or 1):
         asked: list[Asked] = []
         for frame in chunk:
             question = frame.question
