@@ -15,7 +15,7 @@ from pose_refine.skeletons import NETWORK
 MODES = ("map", "mota")
 FILTERS = (None, "one_euro", "zero_phase")
 AHEAD = 8  # frames
-LOOKS_AGAIN = 0.1  # of the people: what the second looks may cost
+LOOKS_AGAIN = 0.05  # of the people: what the second looks may cost
 SURE = 0.7  # PoseRefiner's threshold for tracking (Fieraru et al. 2018)
 JOINTS = len(NETWORK.joints)
 Pair = tuple[Bytes | None, str, Any]  # an image or None, the order of its channels, what was given for it
