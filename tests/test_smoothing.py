@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pose_refine.skeletons import SIGMAS
-from pose_refine.smoothing import JITTER, OneEuro, local_fit, robust_fit, smoothing_factor, steady, unit_of
+from pose_refine.smoothing import JITTER, OneEuro, local_fit, robust_fit, smoothing_factor, steady, unit_of, width_of
 
 T = 21
+WIDTH = 3.0
 TIME = np.arange(T, dtype=np.float32)
 
 
@@ -20,7 +21,12 @@ def track(*coefficients, joints=1):
 
 def fitted(points, score=0.9, unit=5.0):
     shape = points.shape[:2]
-    return robust_fit(points, np.full(shape, score, np.float32), np.full(shape, unit, np.float32))
+    return robust_fit(points, np.full(shape, score, np.float32), np.full(shape, unit, np.float32), WIDTH)
+
+
+@pytest.mark.parametrize(("fps", "width"), [(30, 3), (5, 1), (25, 2.5), (240, 6)])
+def test_width(fps, width):
+    assert width_of(fps) == pytest.approx(width)
 
 
 def test_unit():
@@ -37,7 +43,7 @@ def test_constant_acceleration_is_not_bent(coefficients):
     place, sure = fitted(points)
     assert np.abs(place - points)[4:-4].max() < 0.02
     assert np.abs(place - points).max() < 0.5  # near the ends, slopes are held down a little
-    assert sure == pytest.approx(np.full((T, 1), 0.9), abs=1e-6)
+    assert sure == pytest.approx(np.full((T, 1), 0.9), abs=0.03)
 
 
 @pytest.mark.parametrize("wrong", [1, 2, 3])
@@ -46,14 +52,20 @@ def test_a_few_frames_on_the_wrong_side_do_not_draw_it(wrong):
     points[10 : 10 + wrong] += 80
     place, sure = fitted(points)
     assert np.abs(place - track(50, 2)).max() < 1.5
-    assert sure[10, 0] == pytest.approx(0.9, abs=1e-3)
+    assert sure[10, 0] > 0.55  # half of the others around that it foretells, or more
+
+
+def test_a_joint_that_frames_are_too_few_for_is_told_by_nobody():
+    jumps = np.random.default_rng(0).uniform(0, 300, (T, 1, 2)).astype(np.float32)
+    _, sure = fitted(jumps)
+    assert sure.max() < 0.3
 
 
 def test_unsure_joints_weigh_little():
     points, score = track(50), np.full((T, 1), 0.9, np.float32)
     points[::2] += 4  # within the scale of agreement
     score[::2] = 0.3
-    place, _ = robust_fit(points, score, np.full((T, 1), 5, np.float32))
+    place, _ = robust_fit(points, score, np.full((T, 1), 5, np.float32), WIDTH)
     # Weights are score ** 4: 4 * 0.3 ** 4 / (0.3 ** 4 + 0.9 ** 4) = 0.05 pixels.
     assert np.abs(place - 50)[8:13].max() < 0.1
 
@@ -70,7 +82,7 @@ def test_missing_joints_are_filled_and_a_track_of_none_is_nan():
 def test_frames_far_away_do_not_matter():
     points = np.full((40, 1, 2), np.nan, np.float32)
     points[0] = 5
-    place, _ = robust_fit(points, np.ones((40, 1), np.float32), np.ones((40, 1), np.float32))
+    place, _ = robust_fit(points, np.ones((40, 1), np.float32), np.ones((40, 1), np.float32), WIDTH)
     assert np.isfinite(place[:9]).all()
     assert np.isnan(place[9:]).all()
 
@@ -81,7 +93,9 @@ def test_time_has_no_direction(seed):
     rng = np.random.default_rng(seed)
     points = rng.normal(100, 10, (9, 2, 2)).astype(np.float32)
     weight = rng.uniform(0.1, 1, (9, 2))
-    assert local_fit(points[::-1], weight[::-1])[::-1] == pytest.approx(local_fit(points, weight), abs=1e-3)
+    assert local_fit(points[::-1], weight[::-1], WIDTH)[::-1] == pytest.approx(
+        local_fit(points, weight, WIDTH), abs=1e-3
+    )
 
 
 def steadied(distance, score, sure, smooth=True):

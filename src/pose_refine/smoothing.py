@@ -10,12 +10,14 @@ import numpy as np
 from pose_refine._types import AnyArray, Floats
 from pose_refine.skeletons import SIGMAS
 
-WIDTH = 3.0  # frames, standard deviation of the Gaussian over time
+SPAN = 0.1  # seconds, standard deviation of the Gaussian over time
+WIDTHS = 1.0, 6.0  # frames, the least and the most that this may be
 REACH = 8  # frames on either side that count
 DEGREE = 2  # of the polynomials: constant acceleration is not bent
 TRUST = 4  # a joint weighs by its probability to this power: those in doubt say where it is not
 LEAST = 0.02  # probability below which that makes no difference
 ROUNDS = (8.0, 4.0, 2.0, 1.5)  # OKS units at which a joint's weight falls to a quarter, round by round
+MISSED = 1.0  # OKS units a frame of width: a fit that misses frames which it is not shown by more is no longer sure
 JITTER = 1.0  # OKS units: a filter that moves a joint further is wrong about it
 MIN_CUTOFF, BETA, SPEED_CUTOFF = 1.0, 8.0, 1.0  # One Euro's: Hz; Hz per (size of the person a second); Hz
 
@@ -29,21 +31,34 @@ def unit_of(poses: Floats) -> Floats:
     return unit
 
 
-def local_fit(track: Floats, weight: AnyArray) -> AnyArray:
+def width_of(fps: float) -> float:
+    """Standard deviation of the Gaussian over time, frames."""
+    return float(np.clip(SPAN * fps, *WIDTHS))
+
+
+def nearness(count: int, width: float) -> tuple[AnyArray, AnyArray]:
+    """For (at, frame) of `count` frames how many frames apart they are, and how much the frame counts there."""
+    apart = np.arange(count) - np.arange(count)[:, None]
+    return apart, np.exp(-np.square(apart / width) / 2) * (np.abs(apart) <= REACH)
+
+
+def local_fit(track: Floats, weight: AnyArray, width: float, *, hole: bool = False) -> AnyArray:
     """At every frame the value of a weighted least-squares polynomial through the frames around it.
 
     Args:
         track: (T, K, 2); what is missing must have weight 0.
         weight: (T, K), how much each joint counts.
+        width: Standard deviation of the Gaussian over time, frames.
+        hole: Without the frame itself: what the others would say it is.
 
     Returns:
         (T, K, 2); NaN where there is nothing to go by.
     """
-    apart = np.arange(len(track)) - np.arange(len(track))[:, None]  # (at, s)
-    near = np.exp(-np.square(apart / WIDTH) / 2) * (np.abs(apart) <= REACH)
-    powers = (apart / WIDTH)[..., None] ** np.arange(DEGREE + 1)  # (at, s, d)
+    apart, near = nearness(len(track), width)
+    near = near * (apart != 0) if hole else near
+    powers = (apart / width)[..., None] ** np.arange(DEGREE + 1)  # (at, s, d)
     basis = near[..., None] * powers
-    total = np.einsum("ts,sk->tk", near, weight)
+    total = near @ weight
     products = np.einsum("tsd,tse->tdes", basis, powers) @ weight  # (at, d, e, k)
     ridge = np.diag([0.0] + [1e-3] * DEGREE)  # what few frames do not say is taken to be at rest
     normal = products.transpose(0, 3, 1, 2) + np.maximum(total, 1e-12)[..., None, None] * ridge
@@ -55,8 +70,12 @@ def local_fit(track: Floats, weight: AnyArray) -> AnyArray:
     return fitted
 
 
-def robust_fit(track: Floats, score: Floats, unit: Floats) -> tuple[AnyArray, AnyArray]:
+def robust_fit(track: Floats, score: Floats, unit: Floats, width: float) -> tuple[AnyArray, AnyArray]:
     """The local fit that most of the frames around agree on, and how sure those are.
+
+    Where frames are few for how fast a joint moves, those around do not tell where it is: the fit is the less sure, the
+    more it misses each of the others when it is not shown that one. How much it may miss grows with the width: at many
+    frames a second motion is slow, and it is errors that are missed.
 
     Joints far from it lose their weight, in rounds from mild to strict (graduated non-convexity with Geman and
     McClure's weights; Black and Rangarajan 1996): what is wrong for a few frames does not draw it aside.
@@ -65,25 +84,24 @@ def robust_fit(track: Floats, score: Floats, unit: Floats) -> tuple[AnyArray, An
         track: (T, K, 2), NaN where missing.
         score: (T, K), P(joint is right).
         unit: (T, K), OKS unit in pixels.
+        width: Standard deviation of the Gaussian over time, frames.
 
     Returns:
-        (T, K, 2), NaN where there is nothing to go by; and (T, K) in [0, 1], the mean score of those that agree.
+        (T, K, 2), NaN where there is nothing to go by; and (T, K) in [0, 1], the mean score of those that agree, times
+        how well they foretell each other.
     """
     missing = np.isnan(track[..., 0])
     prior = np.where(missing, 0, np.clip(np.nan_to_num(score), LEAST, 1).astype(np.float64) ** TRUST)
     weight = prior
     for scale in ROUNDS:
-        distance = np.linalg.norm(track - local_fit(track, weight), axis=-1) / unit
+        distance = np.linalg.norm(track - local_fit(track, weight, width), axis=-1) / unit
         weight = prior / np.square(1 + np.square(np.where(missing, 0, distance) / scale))
-    return local_fit(track, weight), support(np.where(missing, 0, np.nan_to_num(score)), weight)
-
-
-def support(score: Floats, weight: AnyArray) -> AnyArray:
-    """(T, K) mean of the scores of the frames around, weighted as the fit weights them."""
-    apart = np.arange(len(score)) - np.arange(len(score))[:, None]
-    near = np.exp(-np.square(apart / WIDTH) / 2) * (np.abs(apart) <= REACH)
-    mean: AnyArray = (near @ (weight * score)) / np.maximum(near @ weight, 1e-12)
-    return mean
+    apart, near = nearness(len(track), width)
+    others = near * (apart != 0)
+    missed = np.linalg.norm(track - local_fit(track, weight, width, hole=True), axis=-1) / (MISSED * width * unit)
+    foretold = np.where(np.isnan(missed), 0, np.exp(-np.square(missed) / 2))
+    sure = near @ (weight * np.where(missing, 0, np.nan_to_num(score))) / np.maximum(near @ weight, 1e-12)
+    return local_fit(track, weight, width), sure * (others @ (prior * foretold)) / np.maximum(others @ prior, 1e-12)
 
 
 def steady(

@@ -25,13 +25,14 @@ from pose_refine.poses import Poses, Refinement
 from pose_refine.questions import answer, ask, compare, hand_back
 from pose_refine.refiner import Refiner
 from pose_refine.skeletons import MIDDLES, NETWORK, get_skeleton
-from pose_refine.smoothing import OneEuro, robust_fit, steady, unit_of
+from pose_refine.smoothing import OneEuro, robust_fit, steady, unit_of, width_of
 from pose_refine.tracking import Linker
 
 log = logging.getLogger("pose_refine")
 USUAL_FPS = 30.0  # where nobody says
 KEY = 2  # every so many frames one is refined as a photograph
 UNKNOWN_SHAPE = (1 << 14, 1 << 14)  # of broken frames before the first good one
+WORTH = 0.3  # a fit that is less sure is no hint
 CONTRADICTED = 2.0  # OKS units: a joint this far from the fit is worth a second look
 
 
@@ -176,9 +177,9 @@ def windows(frames: Iterable[Frame], ahead: int) -> Iterator[tuple[list[Frame], 
 
 def settle(looker: Looker, frames: Iterable[Frame], settings: Settings) -> Iterator[Frame]:
     """What the frames around tell: looks with hints, joints that come back, and smoothing without delay."""
-    budget = 0.0
+    budget, width = 0.0, width_of(settings.fps or USUAL_FPS)
     for held, now in windows(frames, settings.ahead):
-        tracks = Tracks(held)
+        tracks = Tracks(held, width)
         look_with_hints(looker, tracks, now, settings.looks == 2)
         budget += settings.again * sum(len(frame.tracks) for frame in held[now])
         budget -= look_again(looker, tracks, now, int(budget))
@@ -191,14 +192,18 @@ def settle(looker: Looker, frames: Iterable[Frame], settings: Settings) -> Itera
 class Tracks:
     """The people of some frames, one column each.
 
+    Args:
+        frames: (T,) the frames.
+        width: Of the fits through them, see `robust_fit`.
+
     Attributes:
         frames: (T,) the frames.
         columns: (T,) lists, for each row of a frame's `found` its column.
     """
 
-    def __init__(self, frames: list[Frame]) -> None:
+    def __init__(self, frames: list[Frame], width: float) -> None:
         names: dict[Hashable, int] = {}
-        self.frames = frames
+        self.frames, self._width = frames, width
         self.columns = [[names.setdefault(name, len(names)) for name in frame.tracks] for frame in frames]
         self._count = len(names)
 
@@ -213,7 +218,8 @@ class Tracks:
         units[0, ~there[..., 0].any(0)] = 1  # looked at nowhere
         unit = np.broadcast_to(np.nanmedian(units, 0), units.shape)
         flat = (len(found), self._count * JOINTS)
-        place, sure = robust_fit(found[..., :2].reshape(*flat, 2), found[..., 2].reshape(flat), unit.reshape(flat))
+        points, scores = found[..., :2].reshape(*flat, 2), found[..., 2].reshape(flat)
+        place, sure = robust_fit(points, scores, unit.reshape(flat), self._width)
         return found, place.reshape(*found.shape[:3], 2), sure.reshape(found.shape[:3]), unit
 
     def steady(self, now: slice, smooth: bool) -> None:
@@ -226,7 +232,8 @@ class Tracks:
 
 def look_with_hints(looker: Looker, tracks: Tracks, now: slice, everywhere: bool) -> None:
     """Look with hints at the frames that are no key frames, or at all."""
-    place = tracks.fit()[1]
+    _, place, sure, _ = tracks.fit()
+    place[sure < WORTH] = np.nan
     asked = []
     for hints, frame, columns in zip(place[now], tracks.frames[now], tracks.columns[now], strict=True):
         if frame.image is not None and columns and (everywhere or frame.index % KEY):
@@ -253,6 +260,7 @@ def look_again(looker: Looker, tracks: Tracks, now: slice, most: int) -> int:
     chosen: dict[int, list[int]] = {}
     for _, t, row in sorted(places)[:most]:
         chosen.setdefault(t, []).append(row)
+    place[sure < WORTH] = np.nan
     asked = [with_hints(tracks.frames[t], place[t, tracks.columns[t]], np.array(rows)) for t, rows in chosen.items()]
     for (frame, _, _, rows), new in zip(asked, looker.look(asked, "again"), strict=True):
         frame.found = frame.found.copy()
