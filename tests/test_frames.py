@@ -120,6 +120,7 @@ def test_poses_of_images_are_found_by_name(tmp_path):
         (poses / name).write_text(json.dumps(coco(7)))
     found = poses_by_frame(poses, names)
     assert {i: path.name for i, path in found.items()} == {1: stems[0], 0: stems[1], 2: stems[2]}
+    assert sorted(poses_by_frame(poses, names[:2])) == [0, 1, 4]  # of an image that is not there: after the last
 
 
 UNPAIRED = {

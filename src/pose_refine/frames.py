@@ -202,7 +202,8 @@ def poses_by_frame(poses: Any, names: Sequence[str] | None, first: int = 0) -> d
     """Frame index to its poses: a file, or the document of that frame alone.
 
     In a folder of images, poses belong to the image whose name, without folders and suffix, is theirs; photo_keypoints
-    is photo's. In a video they belong to the frame that the last number in their name counts, from `first` on.
+    is photo's; those of no image come after the last one. In a video they belong to the frame that the last number in
+    their name counts, from `first` on.
 
     Args:
         poses: A document of many images, or a path to one, or to a folder of one file a frame.
@@ -213,18 +214,18 @@ def poses_by_frame(poses: Any, names: Sequence[str] | None, first: int = 0) -> d
         FileNotFoundError: No such path, or no poses in the folder.
         ValueError: Not a document, names that tell no frame, or two that tell the same one.
     """
-    entries = dict(pose_entries(poses))
     places = {PurePosixPath(name).stem: i for i, name in enumerate(names or ())}
     out: dict[int, Any] = {}
     owner: dict[int, str] = {}
-    for name, given in entries.items():
-        index = _number(name) - first if names is None else places.get(_stem(name, places))
-        if index is None or index < 0:
-            where = "no image has that name" if names else f"the first frame is number {first}"
-            raise ValueError(f"poses of {name!r}: {where}")
+    for name, given in pose_entries(poses):
+        index = _number(name) - first if names is None else places.get(_stem(name, places), len(places) + len(out))
+        if index < 0:
+            raise ValueError(f"poses of {name!r}: the first frame is number {first}")
         if index in owner:
             raise ValueError(f"poses of {name!r} and of {owner[index]!r} belong to the same frame, {index}")
         out[index], owner[index] = given, name
+    if names and out and min(out) >= len(names):
+        raise ValueError(f"poses of {owner[min(out)]!r}: no image has that name, nor that of any others")
     return out
 
 

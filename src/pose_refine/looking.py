@@ -67,7 +67,7 @@ class Frame:
         given: What came for it, of any format; None for nothing.
         question: Its poses.
         ids: (N,) identities.
-        new: Whether any of those is ours.
+        new: (N,) whether they are ours.
         tracks: (R,) what tells the tracks of the people who have a joint apart.
         shape: Height and width of the image.
         known: (R, 19, 2) the joints that came, as the network knows them.
@@ -82,7 +82,7 @@ class Frame:
     question: Question
     ids: list[Any]
     shape: tuple[int, int]
-    new: bool = False
+    new: list[bool] = field(default_factory=list)
     tracks: list[Hashable] = field(default_factory=list)
     known: Floats = field(default_factory=lambda: np.empty((0, JOINTS, 2), np.float32))
     found: Floats = field(default_factory=lambda: np.empty((0, JOINTS, 3), np.float32))

@@ -145,8 +145,8 @@ def link(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
     """
     linker = Linker(fps)
     for frame in frames:
-        frame.new = any(i is None for i in frame.ids)
-        if frame.new:
+        frame.new = [i is None for i in frame.ids]
+        if any(frame.new):
             poses = np.full((len(frame.ids), JOINTS, 2), np.nan, np.float32)
             poses[frame.question.rows] = frame.best()
             frame.ids = linker.link(frame.index, poses, frame.ids)
@@ -315,6 +315,6 @@ def written(frame: Frame, refined: Refinement, settings: Settings) -> Any:
     if plain:
         poses = erased(poses, refined.initial.present & ~poses.present)
     out = hand_back(poses, frame.given, settings.to, format=settings.format, shape=frame.shape)
-    if plain and frame.new:
-        write_ids(out, frame.ids)
+    if plain and any(frame.new):
+        write_ids(out, [i if new else None for i, new in zip(frame.ids, frame.new, strict=True)])
     return out

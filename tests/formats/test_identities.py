@@ -47,6 +47,12 @@ def test_new_identities_are_written_and_read_again(name):
     assert [i if isinstance(i, int) else i[0] for i in tracks_of(out, formats.read(out))] == [5]
 
 
+def test_identities_that_were_known_stay():
+    two = {"people": [{"person_id": [7]}, {"person_id": [-1]}]}
+    write_ids(two, [None, 1])
+    assert [p["person_id"] for p in two["people"]] == [[7], [1]]
+
+
 def test_objects_without_a_place_stay_as_they_are():
     array = np.zeros((1, 17, 3))
     write_ids(array, [5])

@@ -24,25 +24,34 @@ def tracks_of(given: Any, poses: Poses) -> list[Any]:
     return [None if i in NOBODY else i for i in poses.ids]
 
 
-def write_ids(out: Any, ids: Sequence[Any]) -> None:
-    """Write identities, integers, into a result of `formats.write`, where its format has a place for them.
+def write_ids(out: Any, ids: Sequence[int | None]) -> None:
+    """Write identities, but for None, into a result of `formats.write`, where its format has a place for them.
 
     OpenPose's person_id, PoseTrack's track_id, AlphaPose's idx; COCO results and annotations get a track_id.
     """
+    for person, identity in zip(_people(out), ids, strict=False):  # formats without a place have none
+        if identity is not None:
+            key, wrapped = _place(out, person)
+            person[key] = [identity] if wrapped else identity
+
+
+def _people(out: Any) -> list[dict[str, Any]]:
     if openpose.matches(out):
-        for person, i in zip(out["people"], ids, strict=True):
-            person["person_id"] = [i]
-    elif annotations.matches(out):
-        people = [p for p in out["annotations"] if p.get(annotations.KEY)]
-        for person, i in zip(people, ids, strict=True):
-            person["track_id"] = i
-    elif posetrack.matches(out):
-        people = [p for e in out.get("annolist", [out]) for p in e.get("annorect") or []]
-        for person, i in zip(people, ids, strict=True):
-            person["track_id"] = [i]
-    elif coco.matches(out):
-        for person, i in zip(out, ids, strict=True):
-            person[next((k for k in coco.IDS if k in person), "track_id")] = i
+        return list(out["people"])
+    if annotations.matches(out):
+        return [p for p in out["annotations"] if p.get(annotations.KEY)]
+    if posetrack.matches(out):
+        return [p for e in out.get("annolist", [out]) for p in e.get("annorect") or []]
+    return list(out) if coco.matches(out) else []
+
+
+def _place(out: Any, person: dict[str, Any]) -> tuple[str, bool]:
+    """The key, and whether the identity is a list of one."""
+    if openpose.matches(out):
+        return "person_id", True
+    if posetrack.matches(out):
+        return "track_id", True
+    return next((k for k in coco.IDS if k in person), "track_id"), False
 
 
 def erased(poses: Poses, lost: NDArray[np.bool_]) -> Poses:
