@@ -72,6 +72,33 @@ def test_what_does_not_decode_is_told_and_none(tmp_path, caplog):
     assert [image is None for image, _ in read_frames([picture(0), None])] == [False, True]
 
 
+class Capture:
+    """What cv2.VideoCapture gives: a frame for a shade, failure for None, and nothing but failure at the end."""
+
+    def __init__(self, *shades):
+        self.shades, self.released = list(shades), False
+
+    def get(self, _):
+        return float(len(self.shades))
+
+    def read(self):
+        shade = self.shades.pop(0) if self.shades else None
+        return (False, None) if shade is None else (True, picture(shade))
+
+    def release(self):
+        self.released = True
+
+
+def test_a_broken_frame_in_a_video_is_none_and_the_others_keep_their_numbers(tmp_path, monkeypatch, caplog):
+    capture = Capture(0, None, None, 30, 40, None)
+    monkeypatch.setattr("pose_refine.frames.open_video", lambda path: capture)
+    images = [image for image, _ in read_frames(tmp_path / "in.mp4")]
+    assert [None if i is None else i[0, 0, 0] for i in images] == [0, None, None, 30, 40]
+    assert "frame 1 does not decode" in caplog.text
+    assert "5 of the 6 frames that the file claims" in caplog.text
+    assert capture.released
+
+
 BAD = {
     "no such file": ("none.mp4", FileNotFoundError, "no such video"),
     "not a video": ("text.mp4", ValueError, "not a video"),

@@ -26,6 +26,7 @@ Image = AnyArray | torch.Tensor | str | os.PathLike[str]
 Frames = str | os.PathLike[str] | Iterable[Image | None]
 Frame = tuple[Bytes | None, str]  # an image, None where it does not decode, and the order of its channels
 END: Any = object()
+BROKEN = 30  # frames in a row that fail: the end of a file, too, looks like that
 READ_AHEAD = 4  # frames of a file that are decoded before they are wanted
 
 
@@ -100,14 +101,21 @@ def open_video(path: Path) -> cv2.VideoCapture:
 
 
 def _decode(path: Path) -> Generator[Frame, None, None]:
-    capture, count = open_video(path), 0
+    """A frame that fails is a broken one if a good one follows; if none does, the file ends there."""
+    capture, count, broken = open_video(path), 0, 0
     said = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     try:
-        while capture.grab():
-            good, image = capture.retrieve()
+        while broken < BROKEN:
+            good, image = capture.read()
             if not good:
+                broken += 1
+                continue
+            for _ in range(broken):
                 log.warning("%s: frame %d does not decode; its poses stay as they are", path, count)
-            yield (image.astype(np.uint8, copy=False) if good else None), "bgr"
+                yield None, "bgr"
+                count += 1
+            broken = 0
+            yield image.astype(np.uint8, copy=False), "bgr"
             count += 1
     finally:
         capture.release()
