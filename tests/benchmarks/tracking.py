@@ -18,9 +18,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from pose_refine.metrics.groups import mean_of_defined
-from pose_refine.metrics.multi_person import Frame
-from pose_refine.metrics.posetrack import pose_ap, tracking
 from tqdm import tqdm
 
 from pose_refine import Refiner
@@ -114,8 +111,10 @@ def linked(poses: list[np.ndarray]) -> list[tuple[np.ndarray, list]]:
     return [(p, linker.link(t, k, [None] * len(p))) for t, (p, k) in enumerate(zip(poses, known, strict=True))]
 
 
-def frames(truth: np.ndarray, poses: list[tuple[np.ndarray, list]], least: float) -> list[Frame]:
+def frames(truth: np.ndarray, poses: list[tuple[np.ndarray, list]], least: float) -> list:
     """For the metrics; joints with lower scores are dropped."""
+    from pose_refine.metrics.multi_person import Frame
+
     out = []
     for true, (found, ids) in zip(truth, poses, strict=True):
         here = np.flatnonzero((~np.isnan(true[:, JOINTS, 0])).any(1))
@@ -128,6 +127,9 @@ def frames(truth: np.ndarray, poses: list[tuple[np.ndarray, list]], least: float
 
 def figures(truths: list[np.ndarray], poses: list[list], least: float) -> dict[str, float]:
     """mAP of all joints, and mMOTA of the sure ones."""
+    from pose_refine.metrics.groups import mean_of_defined
+    from pose_refine.metrics.posetrack import pose_ap, tracking
+
     whole = [frames(t, p, -np.inf) for t, p in zip(truths, poses, strict=True)]
     sure = tracking([frames(t, p, least) for t, p in zip(truths, poses, strict=True)])
     return {
