@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pose_refine import Poses
-from pose_refine.refiner import compare
+from pose_refine.questions import compare
 from pose_refine.report import write_report
 
 VOID = {"img", "input", "meta", "link", "br", "hr", "meter"}

@@ -4,16 +4,36 @@ An integer coordinate is a pixel's centre, in the image and in the crop. A crop 
 crop pixels to image pixels, (2, 3), so that cutting, and bringing the answer back, use the same numbers.
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
 from pose_refine._types import AnyArray, Bytes, Floats
+from pose_refine.skeletons import NETWORK, Skeleton, convert
 
 CROP_HEIGHT, CROP_WIDTH = 256, 192
 MARGIN = 1.35  # the crop's height over that of the box of the joints: the network must see what the pose missed
 OTHERS = 3  # people nearby whose poses the network sees beside one's own
 GREY = 128  # what lies outside the image; 0 after the network's normalisation
 MAX_REDUCTION = 2.0  # beyond it the image is shrunk by averaging first, else bilinear sampling skips pixels
+
+
+@dataclass(frozen=True)
+class Views:
+    """What the network is shown: a batch, which may be of several images.
+
+    Attributes:
+        crops: (B, CROP_HEIGHT, CROP_WIDTH, 3) uint8 RGB.
+        initial: (B, 19, 2) crop pixels, NaN where missing.
+        others: (B, OTHERS, 19, 2) crop pixels, people nearby.
+        matrices: (B, 2, 3) crop pixels to image pixels.
+    """
+
+    crops: Bytes
+    initial: Floats
+    others: Floats
+    matrices: Floats
 
 
 def crop_boxes(keypoints: Floats, image_shape: tuple[int, int]) -> tuple[Floats, Floats]:
@@ -88,6 +108,30 @@ def nearest_others(keypoints: Floats, rows: AnyArray) -> Floats:
     near[np.take_along_axis(distance, order, 1) == np.inf] = np.nan
     missing = np.full((len(rows), OTHERS - order.shape[1], *near.shape[2:]), np.nan, np.float32)
     return np.concatenate([near, missing], 1)
+
+
+def where_to_cut(keypoints: Floats, source: Skeleton, shape: tuple[int, int]) -> tuple[Floats, Floats]:
+    """Poses (N, K, C >= 2) of people with a joint, to the network's joints (N, 19, 2) and the crops' maps (N, 2, 3)."""
+    keypoints = keypoints[..., :2]
+    known = convert(keypoints, source, NETWORK)
+    lost = np.isnan(known[..., :1]).all(1, keepdims=True)  # only joints that the network does not know
+    anchors = np.concatenate([known, np.where(lost, keypoints, np.float32(np.nan))], 1)
+    return known, crop_matrices(*crop_boxes(anchors, shape))
+
+
+def show(image: Bytes, order: str, known: Floats, matrices: Floats, rows: AnyArray) -> Views:
+    """What the network is to see of some of an image's people.
+
+    Args:
+        image: uint8 (H, W, 3).
+        order: Of its channels, "rgb" or "bgr".
+        known: (N, 19, 2) everybody in the image, NaN where missing.
+        matrices: (N, 2, 3) crop pixels to image pixels.
+        rows: (R,) whom to show.
+    """
+    crops, part = cut_crops(image, matrices[rows]), matrices[rows]
+    crops = np.ascontiguousarray(crops[..., ::-1]) if order == "bgr" else crops
+    return Views(crops, to_crop(known[rows], part), to_crop(nearest_others(known, rows), part), part)
 
 
 def cut_crops(image: Bytes, matrices: Floats, width: int = CROP_WIDTH) -> Bytes:

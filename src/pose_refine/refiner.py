@@ -2,27 +2,24 @@
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from pose_refine import formats, weights
-from pose_refine._types import AnyArray, Bytes, Floats
-from pose_refine.crops import crop_boxes, crop_matrices, cut_crops, nearest_others, to_crop, to_image
-from pose_refine.formats.arrays import columns
+from pose_refine._types import Bytes, Floats
+from pose_refine.crops import Views, show, to_image, where_to_cut
+from pose_refine.frames import Frames, Image
 from pose_refine.images import read_image
 from pose_refine.model import Model
-from pose_refine.poses import Poses, Refinement
-from pose_refine.skeletons import NETWORK, Skeleton, convert, get_skeleton, put_back
+from pose_refine.poses import Refinement
+from pose_refine.questions import answer, ask, hand_back
+from pose_refine.skeletons import get_skeleton
 
-MOVED = 0.01  # of the person's box height; less is "kept"
-FAR = 0.5  # of the image's sides: a joint further outside than that can only be wrong, and is taken for missing
 CPU_BATCH = 4  # activations that fit a cache are several times faster on CPUs than large batches
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-
-Image = AnyArray | torch.Tensor | str | os.PathLike[str]
 
 
 def usable_device(device: str | torch.device | None) -> torch.device:
@@ -161,78 +158,131 @@ class Refiner:
             raise ValueError(f"batch_size: expected an integer of at least 1, got {batch_size!r}")
         pixels, order = read_image(image, color)
         given = formats.read(formats.load(poses), skeleton, format=format, shape=pixels.shape[:2])
-        source, target = get_skeleton(given.skeleton), get_skeleton(to or given.skeleton)
-        rows = np.flatnonzero(given.present.any(1))  # the others have nothing to go by
-        before = columns(given) if target is source else convert(columns(given), source, target)
-        after = before.copy()
-        if len(rows):
-            reachable = within_reach(columns(given)[rows], pixels.shape[:2])
-            found = self._run(pixels, order, reachable[..., :2], source, batch_size)
-            refined = put_back(reachable if target is source else convert(reachable, source, target), found, target)
-            keep = np.isnan(refined[..., :1]) | (np.isnan(before[rows][..., :1]) & (not recover))
-            after[rows] = np.where(keep, before[rows], refined)
-        initial, result = (Poses(v[..., :2], v[..., 2], target.name, given.ids) for v in (before, after))
-        return compare(initial, result)
+        question = ask(given, to, pixels.shape[:2])
+        if not len(question.rows):
+            return answer(question, None, recover)
+        known, matrices = where_to_cut(question.reachable, get_skeleton(given.skeleton), pixels.shape[:2])
+        return answer(question, self._refine_crops(pixels, order, known, matrices, batch_size), recover)
 
-    def _run(self, image: Bytes, order: str, keypoints: Floats, source: Skeleton, batch_size: int) -> Floats:
-        """Poses (N, K, 2) of people who have a joint, to the network's joints (N, 19, 3) x, y, score."""
-        known = convert(keypoints, source, NETWORK)
-        lost = np.isnan(known[..., :1]).all(1, keepdims=True)  # only joints that the network does not know
-        anchors = np.concatenate([known, np.where(lost, keypoints, np.float32(np.nan))], 1)
-        matrices = crop_matrices(*crop_boxes(anchors, image.shape[:2]))
-        return self._refine_crops(image, order, known, matrices, batch_size)
+    def refine_video(
+        self,
+        frames: Frames,
+        poses: Any,
+        *,
+        ids: Iterable[Sequence[Any] | None] | None = None,
+        fps: float | None = None,
+        mode: str = "map",
+        threshold: float = 0.7,
+        smooth: str | None = None,
+        ahead: int = 8,
+        looks: int = 1,
+        first: int = 0,
+        skeleton: str | None = None,
+        format: str | None = None,
+        to: str | None = None,
+        color: str = "rgb",
+        recover: bool = True,
+        batch_size: int = 64,
+        progress: bool = False,
+    ) -> Iterator[Any]:
+        """Correct the poses of the people in a video, with what the frames around tell.
 
-    @torch.inference_mode()
+        An iterator in constant memory: some 30 frames are held, and the first result comes after 2 x `ahead` frames.
+
+        Args:
+            frames: A video file, a folder of images in the order of their names, or an iterable of images as `refine`
+                takes them. None, or a file that does not decode, is a frame that could not be had: its poses stay as
+                they are.
+            poses: One entry a frame, of any format that `refine` takes, None where there is nothing; or a document of
+                many frames (COCO, PoseTrack, AlphaPose), or a path to one, or to a folder of one file a frame.
+            ids: For each frame one identity a person, None where it is not known. By default those that the format has.
+                People without are linked to those in the frames before, and get 1, 2, ... (needs the extra [video]).
+                Of an identity that occurs twice in a frame, only the first person is followed.
+            fps: Frames a second, for One Euro and to tell when people are forgotten (after a second); by default what
+                the video file says, else 30.
+            mode: "map" keeps all joints, with their scores; "mota" drops those below `threshold`, as trackers need it.
+            threshold: Probability; higher drops more joints, and fewer of them right ones.
+            smooth: "zero_phase" filters forwards and backwards, "one_euro" uses the frames before only; fast motion and
+                joints that are sure are moved least. None: wrong joints come back, right ones are not filtered.
+            ahead: Frames after each that may tell of it; less is less delay, and worse. 0 for a live camera.
+            looks: Of the network at each person; 2 is better, at twice the cost.
+            first: What the first frame is called in the names of documents and files that number frames of a video.
+            skeleton: Which joints these are, where the format and their number do not say.
+            format: Name of the format; by default it is recognised.
+            to: Skeleton to convert the result to; then arrays (or Poses) come back.
+            color: Channel order of arrays: "rgb" or "bgr".
+            recover: Give missing joints of people with any joint a position; False leaves them missing.
+            batch_size: At most so many people at once.
+            progress: Show a progress bar on stderr.
+
+        Yields:
+            For each frame the same kind of object as came for it, None for None. New identities are in it where the
+            format has a place for them: Poses, OpenPose, COCO, PoseTrack, AlphaPose; `analyze_video` tells them always.
+
+        Raises:
+            FileNotFoundError: A path that is not there.
+            ImportError: People are to be linked, and scipy is not there.
+            TypeError: Frames or poses of a kind that is not known.
+            ValueError: Frames, poses or ids that are not as they should be; poses for more frames than there are, or
+                for fewer: then all frames that have both have been yielded.
+        """
+        from pose_refine import looking, video  # which are built upon this module
+
+        settings = looking.Settings(
+            skeleton, format, to, fps, mode, threshold, smooth, ahead, looks, recover=recover, batch_size=batch_size
+        )
+        results = video.refine_frames(self, frames, poses, ids, settings, color=color, first=first, progress=progress)
+        return (video.written(frame, refined, settings) for frame, refined in results)
+
+    def analyze_video(
+        self,
+        frames: Frames,
+        poses: Any,
+        *,
+        ids: Iterable[Sequence[Any] | None] | None = None,
+        fps: float | None = None,
+        mode: str = "map",
+        threshold: float = 0.7,
+        smooth: str | None = None,
+        ahead: int = 8,
+        looks: int = 1,
+        first: int = 0,
+        skeleton: str | None = None,
+        format: str | None = None,
+        to: str | None = None,
+        color: str = "rgb",
+        recover: bool = True,
+        batch_size: int = 64,
+        progress: bool = False,
+    ) -> Iterator[Refinement]:
+        """As `refine_video`, but yields what was changed and how sure it is, with identities: `.poses.ids`."""
+        from pose_refine import looking, video
+
+        settings = looking.Settings(
+            skeleton, format, to, fps, mode, threshold, smooth, ahead, looks, recover=recover, batch_size=batch_size
+        )
+        results = video.refine_frames(self, frames, poses, ids, settings, color=color, first=first, progress=progress)
+        return (refined for _, refined in results)
+
     def _refine_crops(self, image: Bytes, order: str, known: Floats, matrices: Floats, batch_size: int) -> Floats:
         """The network's joints (N, 19, 2), NaN where missing, and where to cut, to (N, 19, 3) x, y, score."""
-        size = min(batch_size, CPU_BATCH) if self.device.type == "cpu" else batch_size
-        claimed = to_crop(known, matrices)
-        rows = np.arange(len(known))
-        out = np.empty((len(known), len(NETWORK.joints), 3), dtype=np.float32)
-        for start in range(0, len(known), size):
-            part = slice(start, start + size)
-            crops = torch.from_numpy(cut_crops(image, matrices[part])).to(self.device)
-            initial = torch.from_numpy(claimed[part]).to(self.device)
-            near = to_crop(nearest_others(known, rows[part]), matrices[part])
-            others = torch.from_numpy(near).to(self.device)
-            found, score = self._model(crops.flip(3) if order == "bgr" else crops, initial, others, self.dtype)
-            out[part, :, :2] = to_image(found.cpu().numpy(), matrices[part])
-            out[part, :, 2] = score.cpu().numpy()
-        return out
+        size, rows = self._batch(batch_size), np.arange(len(known))
+        parts = [rows[start : start + size] for start in range(0, len(rows), size)]
+        return np.concatenate([self._look(show(image, order, known, matrices, part)) for part in parts])
 
+    def _batch(self, size: int) -> int:
+        """How many people at once, where at most `size` are wanted."""
+        return min(size, CPU_BATCH) if self.device.type == "cpu" else size
 
-def hand_back(
-    refined: Poses, given: Any, to: str | None, *, format: str | None = None, shape: formats.Shape | None = None
-) -> Any:
-    """`refined` as the kind of object that was given; as an array where it was converted."""
-    if to is None or isinstance(given, Poses):
-        return formats.write(refined, given, format=format, shape=shape)
-    array = columns(refined)
-    return array[0] if isinstance(given, np.ndarray) and given.ndim == 2 else array
-
-
-def within_reach(values: Floats, shape: Sequence[int]) -> Floats:
-    """`values` (N, K, 3), x and y NaN where they lie more than FAR of the image's side outside the image.
-
-    A person all of whose joints are that far out is moved to that border instead, so that there is something to cut.
-    """
-    size = np.array([shape[1], shape[0]], dtype=np.float32)
-    nearest = np.clip(values[..., :2], -FAR * size - 1, (1 + FAR) * size)
-    near = np.where(nearest == values[..., :2], nearest, np.float32(np.nan))
-    near[np.isnan(near).any(-1)] = np.nan
-    lost = np.isnan(near).all((1, 2), keepdims=True)
-    return np.concatenate([np.where(lost, nearest, near), values[..., 2:]], -1)
-
-
-def compare(initial: Poses, refined: Poses) -> Refinement:
-    """What changed between two sets of poses of the same people."""
-    shift = np.hypot(*np.moveaxis(refined.keypoints - initial.keypoints, -1, 0))  # does not overflow
-    y, present = refined.keypoints[..., 1], refined.present
-    height = np.where(present, y, -np.inf).max(1) - np.where(present, y, np.inf).min(1)
-    moved = np.nan_to_num(shift) > MOVED * np.maximum(height, 1)[:, None]
-    both = np.where(moved, "moved", "kept")
-    verdict = np.where(present, np.where(initial.present, both, "recovered"), "missing")
-    return Refinement(refined, initial, shift, verdict)
+    @torch.inference_mode()
+    def _look(self, views: Views) -> Floats:
+        """What the network says of one batch, (N, 19, 3) x, y in image pixels, score."""
+        crops, initial, others = (
+            torch.from_numpy(v).to(self.device) for v in (views.crops, views.initial, views.others)
+        )
+        found, score = self._model(crops, initial, others, self.dtype)
+        placed = to_image(found.cpu().numpy(), views.matrices)
+        return np.concatenate([placed, score.cpu().numpy()[..., None]], -1)
 
 
 _refiners: dict[tuple[Any, Any], Refiner] = {}

@@ -19,7 +19,8 @@ from pose_refine.commands.common import VERDICTS, counted, people
 from pose_refine.files import read_poses
 from pose_refine.images import read_image
 from pose_refine.poses import Refinement
-from pose_refine.refiner import Refiner, hand_back
+from pose_refine.questions import hand_back
+from pose_refine.refiner import Refiner
 
 log = logging.getLogger("pose_refine")
 READERS = min(4, os.cpu_count() or 1)  # threads that decode images

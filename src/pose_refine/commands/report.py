@@ -18,7 +18,7 @@ from pose_refine.files import check_free, read_poses
 from pose_refine.formats import documents
 from pose_refine.images import read_image
 from pose_refine.poses import Refinement
-from pose_refine.refiner import compare
+from pose_refine.questions import compare
 from pose_refine.report import write_report
 
 log = logging.getLogger("pose_refine")

@@ -54,7 +54,10 @@ def read(document: dict[str, Any], skeleton: str | None = None, shape: object = 
 
 
 def write(poses: Poses, like: dict[str, Any], shape: object = None) -> dict[str, Any]:
-    """A copy of `like` with the joints of `poses`; flags of joints that were there, boxes and all else stay."""
+    """A copy of `like` with the joints of `poses`; flags of joints that were there, boxes and all else stay.
+
+    A joint all of 0 (see `identities.erased`) gets flag 0: not labelled.
+    """
     before, out = read(like, poses.skeleton), deepcopy(like)
     joints, changed = arrays.columns(poses), arrays.changed(poses, before)
     for i, person in enumerate(people_of(out)):
@@ -63,7 +66,8 @@ def write(poses: Poses, like: dict[str, Any], shape: object = None) -> dict[str,
         wanted = worth_writing(joints[i], changed[i], before.present[i]) if keep else changed[i]
         for joint in map(int, np.flatnonzero(wanted)):
             _write_joint(person, joint, joints[i, joint], before.keypoints[i, joint], flags)
-        if "num_keypoints" in person and flags and (changed[i] & ~before.present[i]).any():
+        appeared, gone = ~before.present[i], ~joints[i].any(-1)
+        if "num_keypoints" in person and flags and (changed[i] & (appeared | gone)).any():
             person["num_keypoints"] = sum(v > 0 for v in person[KEY][2::3])
     return out
 
@@ -77,6 +81,8 @@ def worth_writing(joints: Floats, changed: NDArray[np.bool_], present: NDArray[n
 def _write_joint(person: dict[str, Any], joint: int, new: Floats, old: Floats, flags: bool) -> None:
     place = [round(float(v), DECIMALS) for v in new]
     flat, scores = person[KEY], person.get("scores")
+    if not new.any():
+        flat[3 * joint + 2] = 0
     if not (new[:2] == old).all():
         flat[3 * joint : 3 * joint + 2] = place[:2]
     if np.isnan(old[0]):

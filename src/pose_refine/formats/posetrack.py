@@ -53,12 +53,18 @@ def joints_of(people: Sequence[dict[str, Any]]) -> Doubles:
 
 
 def write(poses: Poses, like: dict[str, Any], shape: object = None) -> dict[str, Any]:
-    """A copy of `like` with the joints of `poses`; track ids, boxes, visibility and unchanged joints stay."""
+    """A copy of `like` with the joints of `poses`; track ids, boxes, visibility and unchanged joints stay.
+
+    A joint all of 0 (see `identities.erased`) loses its point.
+    """
     before, out = read(like, poses.skeleton), deepcopy(like)
     joints, changed = arrays.columns(poses), arrays.changed(poses, before)
     for i, person in enumerate(people_of(out)):
         points = _points(person)
         for joint in map(int, np.flatnonzero(changed[i])):
+            if not joints[i, joint].any():  # dropped: missing is to have no point
+                person["annopoints"][0]["point"].remove(points[joint])
+                continue
             point = points[joint] if joint in points else _new_point(person, joint)
             _write_point(point, joints[i, joint], before.keypoints[i, joint])
     return out

@@ -1,0 +1,261 @@
+"""pose-refine video: the poses of a video's frames, with what the frames around each tell.
+
+What the network says goes to a journal, a hidden file beside the result (or in its folder), as it is said. A run that
+goes on after an interruption does all again but for the network, and so comes to the same result.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Generator
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from pose_refine import __version__, formats, weights
+from pose_refine._types import Bytes
+from pose_refine.commands.common import (
+    Commands,
+    add_overwrite,
+    add_parser,
+    add_poses_options,
+    add_recover_option,
+    add_refiner_options,
+    counted,
+)
+from pose_refine.commands.journal import Entry, Journal
+from pose_refine.commands.matching import shown
+from pose_refine.commands.pipeline import REDRAW, Tally, describe, fingerprint
+from pose_refine.commands.video_writer import VideoWriter
+from pose_refine.files import check_free, digest, encode_poses, read_poses, remove_partials, write_whole
+from pose_refine.formats import documents
+from pose_refine.frames import frame_count, frame_rate, image_names, poses_by_frame, read_frames
+from pose_refine.looking import FILTERS, MODES, SURE, Looker, Pair, Settings
+from pose_refine.poses import Refinement
+from pose_refine.refiner import Refiner
+from pose_refine.video import USUAL_FPS, analyze_frames, written
+
+log = logging.getLogger("pose_refine")
+EPILOG = """\
+VIDEO is a file that OpenCV can read, or a folder of images in the order of their names. POSES is one of
+  a folder   one file a frame: JSON as OpenPose writes it (--write_json), or any other format that `run` takes
+  a file     the people of many frames: COCO results or annotations, PoseTrack, AlphaPose, MPII
+
+which frame poses belong to:
+  in a folder of images, that of the same name (photo.json, photo_keypoints.json, photo.jpg.json: photo.jpg)
+  in a video, the frame that the last number in their name counts, from 0 on, or from --first on
+Poses of frames that are not there are told and left out. A frame that does not decode keeps its poses.
+
+people: identities in POSES are kept. Without, people are linked from frame to frame and get 1, 2, ..., written where
+the format has a place: OpenPose's person_id, PoseTrack's and COCO's track_id (needs pip install 'pose-refine[video]').
+
+interrupted? Give the same command again: it goes on where it was, and the result is the same.
+Files that would be replaced and are not what this command wrote there with these options need --overwrite.
+
+exit code: 0 all refined; 1 some were not, or bad input; 2 bad arguments; 130 interrupted
+
+examples:
+  openpose --video dance.mp4 --write_json dance/
+  pose-refine video dance.mp4 dance/ -o dance_refined/ --viz before_after.mp4
+  pose-refine video frames/ results.json -o refined.json --mode mota
+"""
+
+
+def add(commands: Commands) -> None:
+    parser = add_parser(commands, "video", "refine the poses of a video: steadier, identities kept", EPILOG)
+    parser.add_argument("video", type=Path, metavar="VIDEO", help="video file, or folder of images")
+    parser.add_argument("poses", type=Path, metavar="POSES", help="folder of JSON or .npy files, or one JSON file")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder, or file, to write")
+    parser.add_argument("--viz", type=Path, metavar="MP4", help="also draw before and after, side by side")
+    filters = [name or "none" for name in FILTERS]
+    parser.add_argument(
+        "--smooth", choices=filters, default="zero_phase", help="filter against jitter (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--mode",
+        choices=MODES,
+        default="map",
+        help="map: all joints, with scores; mota: drop those below --threshold (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--threshold", type=float, default=SURE, metavar="P", help="probability for mota (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--looks", type=int, choices=(1, 2), default=1, help="2: better, at twice the cost (default: %(default)s)"
+    )
+    parser.add_argument("--fps", type=float, help="frames a second (default: the file's, else 30)")
+    parser.add_argument(
+        "--first", type=int, default=0, metavar="N", help="number of the first frame in names (default: %(default)s)"
+    )
+    add_poses_options(parser)
+    add_recover_option(parser)
+    add_overwrite(parser)
+    add_refiner_options(parser)
+    parser.set_defaults(function=video)
+
+
+def video(arguments: argparse.Namespace) -> int:
+    """Refine a video; tell in one line what became of everything."""
+    poses = poses_by_frame(arguments.poses, names_of(arguments.video), arguments.first)
+    settings = settings_of(arguments)
+    source = weights.find(arguments.weights)
+    output = arguments.output.absolute()
+    journal = Journal(output.with_name(f".{output.name}.pose_refine.jsonl"), options_of(arguments, settings, source))
+    check_outputs(arguments, journal, poses)
+    tally = Tally(frames=len(poses))
+    refiner = Refiner.from_pretrained(source, device=arguments.device)
+    try:
+        with journal:
+            work(refiner, arguments, settings, poses, journal, tally)
+            journal.remove()
+    except KeyboardInterrupt:
+        log.error("interrupted: %s\nThe same command goes on from here.", tally)
+        return 130
+    log.info("%s -> %s", tally, arguments.output)
+    return int(tally.failed + tally.left_out > 0)
+
+
+def names_of(video: Path) -> list[str] | None:
+    """The images' names where VIDEO is a folder; None for a video.
+
+    Raises:
+        FileNotFoundError: There is neither.
+        ValueError: Not a video.
+    """
+    if video.is_dir():
+        return image_names(video)
+    frame_count(video)  # so that what is wrong with it is said early
+    return None
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    return Settings(
+        skeleton=arguments.skeleton,
+        format=arguments.format,
+        fps=arguments.fps or frame_rate(arguments.video),
+        mode=arguments.mode,
+        threshold=arguments.threshold,
+        looks=arguments.looks,
+        smooth=None if arguments.smooth == "none" else arguments.smooth,
+        recover=arguments.recover,
+    )
+
+
+def options_of(arguments: argparse.Namespace, settings: Settings, source: Path) -> Entry:
+    """What the network's answers depend on."""
+    given = [fingerprint(path) for path in (arguments.video, arguments.poses)]
+    for folder in (p for p in (arguments.video, arguments.poses) if p.is_dir()):
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+        given.append(digest("".join(f"{path.name} {fingerprint(path)}" for path in files).encode()))
+    return {
+        "version": __version__,
+        "weights": weights.read_config(source).sha256,
+        "given": given,
+        "first": arguments.first,
+        "looks": settings.looks,
+        "skeleton": settings.skeleton,
+        "format": settings.format,
+        "fps": settings.fps,
+    }
+
+
+def check_outputs(arguments: argparse.Namespace, journal: Journal, poses: dict[int, Any]) -> None:
+    """Refuse early what could not be written late.
+
+    Raises:
+        FileExistsError: Results are there that an interrupted run of this command did not write.
+        ValueError: OUT is of another kind than POSES, or one of them.
+    """
+    output, folder, mine = arguments.output, arguments.poses.is_dir(), bool(journal.entries)
+    if output.resolve() in (arguments.poses.resolve(), arguments.video.resolve()):
+        raise ValueError("OUT is POSES or VIDEO; expected another name")
+    if output.exists() and output.is_dir() != folder:
+        raise ValueError(f"POSES is a {'folder' if folder else 'file'}, so OUT must be one; {output} is not")
+    if folder:
+        there = [path.name for path in poses.values() if (output / path.name).exists()]
+        if there and not (mine or arguments.overwrite):
+            raise FileExistsError(f"{output / there[0]} exists; use another folder, or --overwrite")
+        if not output.absolute().parent.is_dir():
+            raise FileNotFoundError(f"no such folder: {output.absolute().parent}")
+    else:
+        check_free(output, arguments.overwrite)
+    if arguments.viz:
+        check_free(arguments.viz, arguments.overwrite or mine)
+
+
+def work(
+    refiner: Refiner,
+    arguments: argparse.Namespace,
+    settings: Settings,
+    poses: dict[int, Any],
+    journal: Journal,
+    tally: Tally,
+) -> None:
+    """Refine and write, frame by frame; a document at the end."""
+    known = {entry["look"]: entry["joints"] for entry in journal.entries if "look" in entry}
+    looker = Looker(refiner, settings.batch_size, known, lambda n, j: journal.append({"look": n, "joints": j.tolist()}))
+    pairs = read_pairs(arguments, poses, tally)
+    done: list[tuple[str, Any]] = []
+    writer = VideoWriter(arguments.viz, settings.fps or USUAL_FPS) if arguments.viz else None
+    if arguments.poses.is_dir():
+        arguments.output.mkdir(exist_ok=True)
+        remove_partials([arguments.output / path.name for path in poses.values()])
+    with closing(pairs), writer or nullcontext():
+        for frame, refined in analyze_frames(looker, pairs, None, settings):
+            if writer:
+                writer.write(None if frame.image is None else frame.image[:, :, ::-1], refined)  # files are BGR
+            if frame.given is None:
+                continue
+            out = written(frame, refined, settings)
+            if arguments.poses.is_dir():
+                name = poses[frame.index].name
+                write_whole(arguments.output / name, encode_poses(out, npy=name.lower().endswith(".npy")))
+            else:
+                done.append(("", out))
+            count(tally, refined, frame.image is not None)
+    if not arguments.poses.is_dir():
+        write_whole(arguments.output, encode_poses(documents.assemble(read_poses(arguments.poses), done)))
+
+
+def read_pairs(arguments: argparse.Namespace, poses: dict[int, Any], tally: Tally) -> Generator[Pair, None, None]:
+    """Every frame with its poses, and a progress bar; what cannot be read, or has no frame, is told and counted."""
+    redraw = REDRAW[not sys.stderr.isatty()]
+    index = -1
+    with (
+        logging_redirect_tqdm(),
+        closing(read_frames(arguments.video)) as frames,
+        tqdm(total=frame_count(arguments.video), unit="frame", file=sys.stderr, mininterval=redraw) as bar,
+    ):
+        for index, (image, order) in enumerate(frames):
+            yield image, order, read_given(poses.get(index), arguments, image, tally)
+            bar.update()
+    late = [str(i) for i in sorted(poses) if i > index]
+    if late:
+        tally.left_out = len(late)
+        log.warning("left out, the video has only %d frames: poses of frame %s", index + 1, shown(late))
+
+
+def read_given(given: Any, arguments: argparse.Namespace, image: Bytes | None, tally: Tally) -> Any:
+    """The poses of a frame; None where they cannot be read, which is told and counted."""
+    try:
+        content = read_poses(given) if isinstance(given, Path) else given
+        if content is not None:
+            shape = (1, 1) if image is None else (image.shape[0], image.shape[1])
+            formats.read(content, arguments.skeleton, format=arguments.format, shape=shape)
+    except (OSError, ValueError, TypeError) as error:
+        log.error("%s: %s", given.name if isinstance(given, Path) else "a frame", describe(error))
+        tally.failed += 1
+        return None
+    return content
+
+
+def count(tally: Tally, refined: Refinement, good: bool) -> None:
+    if not good:
+        tally.failed += 1
+        return
+    tally.refined += 1
+    tally.people += len(refined.poses)
+    tally.joints.update(counted(refined))

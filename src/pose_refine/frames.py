@@ -1,0 +1,267 @@
+"""The frames of a video, and which poses belong to which."""
+
+import logging
+import os
+import re
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from itertools import zip_longest
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from pose_refine._types import AnyArray, Bytes
+from pose_refine.files import read_poses
+from pose_refine.formats import documents
+from pose_refine.images import read_image
+
+log = logging.getLogger("pose_refine")
+POSE_SUFFIXES = (".json", ".npy")
+Image = AnyArray | torch.Tensor | str | os.PathLike[str]
+Frames = str | os.PathLike[str] | Iterable[Image | None]
+Frame = tuple[Bytes | None, str]  # an image, None where it does not decode, and the order of its channels
+END: Any = object()
+BROKEN = 30  # frames in a row that fail: the end of a file, too, looks like that
+READ_AHEAD = 4  # frames of a file that are decoded before they are wanted
+
+
+def is_path(value: Any) -> bool:
+    return isinstance(value, (str, os.PathLike))
+
+
+def read_frames(frames: Frames, color: str = "rgb") -> Generator[Frame, None, None]:
+    """Every frame in turn, and the order of its channels.
+
+    Args:
+        frames: A video file that OpenCV can read, a folder of images in the order of their names (numbers in them count
+            as numbers), or an iterable of images and paths; None in it is a frame that could not be had.
+        color: Channel order of arrays: "rgb" or "bgr".
+
+    Yields:
+        uint8 (H, W, 3) and "rgb" or "bgr". None for a frame that is not an image, which is logged.
+
+    Raises:
+        FileNotFoundError: No such file or folder, or nothing in it.
+        TypeError: Not frames.
+        ValueError: Not a video, or an array that is not an image.
+    """
+    if is_path(frames):
+        path = Path(frames)  # type: ignore[arg-type]
+        yield from _ahead(_read_all([path / n for n in image_names(path)], color) if path.is_dir() else _decode(path))
+    else:
+        yield from _read_all(frames, color)  # type: ignore[arg-type]
+
+
+def _ahead(frames: Generator[Frame, None, None]) -> Iterator[Frame]:
+    """The same frames, decoded in a thread while what came before is worked on; at most READ_AHEAD are held."""
+    with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool, closing(frames):
+        waiting: deque[Future[Any]] = deque()
+        try:
+            while True:
+                while len(waiting) < READ_AHEAD:
+                    waiting.append(pool.submit(next, frames, END))
+                frame = waiting.popleft().result()
+                if frame is END:
+                    return
+                yield frame
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _read_all(frames: Iterable[Image | None], color: str) -> Generator[Frame, None, None]:
+    for index, image in enumerate(frames):
+        yield _read_one(index, image, color)
+
+
+def _read_one(index: int, image: Image | None, color: str) -> Frame:
+    if image is None:
+        return None, color
+    try:
+        return read_image(image, color)
+    except ValueError as error:
+        if not is_path(image):
+            raise ValueError(f"frame {index}: {error}") from error
+        log.warning("frame %d: %s; its poses stay as they are", index, error)
+        return None, color
+
+
+def open_video(path: Path) -> cv2.VideoCapture:
+    """Raises FileNotFoundError or ValueError where there is no video."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no such video, or folder of images: {path}")
+    capture = cv2.VideoCapture(str(path))
+    if not capture.isOpened():
+        raise ValueError(f"{path}: not a video that OpenCV can read")
+    return capture
+
+
+def _decode(path: Path) -> Generator[Frame, None, None]:
+    """A frame that fails is a broken one if a good one follows; if none does, the file ends there."""
+    capture, count, broken = open_video(path), 0, 0
+    said = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    try:
+        while broken < BROKEN:
+            good, image = capture.read()
+            if not good:
+                broken += 1
+                continue
+            for _ in range(broken):
+                log.warning("%s: frame %d does not decode; its poses stay as they are", path, count)
+                yield None, "bgr"
+                count += 1
+            broken = 0
+            yield image.astype(np.uint8, copy=False), "bgr"
+            count += 1
+    finally:
+        capture.release()
+    if count < said:  # containers round it, too
+        log.warning("%s: %d of the %d frames that the file claims could be decoded", path, count, said)
+
+
+def image_names(folder: Path) -> list[str]:
+    """The images in a folder, by name; numbers in names count as numbers.
+
+    Raises:
+        FileNotFoundError: There are none.
+    """
+    names = [p.name for p in folder.iterdir() if not p.name.startswith(".") and cv2.haveImageReader(str(p))]
+    if not names:
+        raise FileNotFoundError(f"{folder}: no images in this folder")
+    return sorted(names, key=by_number)
+
+
+def by_number(name: str) -> list[tuple[int, str]]:
+    """To sort frame_2 before frame_10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def frame_rate(frames: Frames) -> float | None:
+    """Frames a second that a video file says it has; None for anything else."""
+    if not is_path(frames) or Path(frames).is_dir():  # type: ignore[arg-type]
+        return None
+    capture = open_video(Path(frames))  # type: ignore[arg-type]
+    rate = float(capture.get(cv2.CAP_PROP_FPS))
+    capture.release()
+    return rate if 0 < rate < 1000 else None
+
+
+def frame_count(frames: Path) -> int | None:
+    """How many images a folder has, or a video file says it has; None where it does not say.
+
+    Raises:
+        FileNotFoundError: No such file or folder.
+        ValueError: Not a video.
+    """
+    if frames.is_dir():
+        return len(image_names(frames))
+    capture = open_video(frames)
+    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    capture.release()
+    return count if count > 0 else None
+
+
+def pair(frames: Frames, poses: Any, color: str = "rgb", first: int = 0) -> Iterator[tuple[Bytes | None, str, Any]]:
+    """Every frame with its poses.
+
+    Args:
+        frames: As `read_frames` takes them.
+        poses: One entry a frame, of any format, None where there is none; or a document of many images, or a path to
+            one, or to a folder of one file a frame: see `poses_by_frame`.
+        color: Channel order of arrays.
+        first: The number that the first frame has in the names of a document or of files.
+
+    Yields:
+        Image or None, its channel order, and what was given for it, None where nothing was.
+
+    Raises:
+        ValueError: More poses than frames, or fewer: after all frames that have both.
+    """
+    images = read_frames(frames, color)
+    if is_path(poses) or (documents.is_document(poses) and poses):
+        known = poses_by_frame(poses, names_of(frames), first)
+        count = -1
+        for count, (image, order) in enumerate(images):
+            given = known.get(count)
+            yield image, order, read_poses(given) if isinstance(given, Path) else given
+        late = sorted(i for i in known if i > count)
+        if late:
+            raise ValueError(f"poses for frame {late[0]} and {len(late) - 1} more, but there are {count + 1} frames")
+        return
+    for count, (read, given) in enumerate(zip_longest(images, poses, fillvalue=END)):
+        if read is END:
+            raise ValueError(f"poses for more frames than the {count} that there are")
+        if given is END:
+            raise ValueError(f"poses for {count} frames, but there are more; give None for a frame without poses")
+        yield read[0], read[1], given
+
+
+def names_of(frames: Frames) -> list[str] | None:
+    """The images' names where frames are a folder; those of a video have none."""
+    folder = is_path(frames) and Path(frames).is_dir()  # type: ignore[arg-type]
+    return image_names(Path(frames)) if folder else None  # type: ignore[arg-type]
+
+
+def poses_by_frame(poses: Any, names: Sequence[str] | None, first: int = 0) -> dict[int, Any]:
+    """Frame index to its poses: a file, or the document of that frame alone.
+
+    In a folder of images, poses belong to the image whose name, without folders and suffix, is theirs; photo_keypoints
+    is photo's; those of no image come after the last one. In a video they belong to the frame that the last number in
+    their name counts, from `first` on.
+
+    Args:
+        poses: A document of many images, or a path to one, or to a folder of one file a frame.
+        names: The images' names in order, or None for a video.
+        first: See above.
+
+    Raises:
+        FileNotFoundError: No such path, or no poses in the folder.
+        ValueError: Not a document, names that tell no frame, or two that tell the same one.
+    """
+    places = {PurePosixPath(name).stem: i for i, name in enumerate(names or ())}
+    out: dict[int, Any] = {}
+    owner: dict[int, str] = {}
+    for name, given in pose_entries(poses):
+        index = _number(name) - first if names is None else places.get(_stem(name, places), len(places) + len(out))
+        if index < 0:
+            raise ValueError(f"poses of {name!r}: the first frame is number {first}")
+        if index in owner:
+            raise ValueError(f"poses of {name!r} and of {owner[index]!r} belong to the same frame, {index}")
+        out[index], owner[index] = given, name
+    if names and out and min(out) >= len(names):
+        raise ValueError(f"poses of {owner[min(out)]!r}: no image has that name, nor that of any others")
+    return out
+
+
+def pose_entries(poses: Any) -> list[tuple[str, Any]]:
+    """(name, file or document of one image) for every entry of a folder or document."""
+    if is_path(poses) and Path(poses).is_dir():
+        folder = Path(poses)
+        names = [p.name for p in folder.iterdir() if p.suffix.lower() in POSE_SUFFIXES and not p.name.startswith(".")]
+        if not names:
+            raise FileNotFoundError(f"{folder}: no files of poses ({', '.join(POSE_SUFFIXES)}) in this folder")
+        return [(name, folder / name) for name in sorted(names, key=by_number)]
+    document = read_poses(Path(poses)) if is_path(poses) else poses
+    if not documents.is_document(document):
+        raise ValueError(
+            f"{poses}: expected a folder of one file a frame, or the people of many frames: COCO results or "
+            "annotations, PoseTrack, AlphaPose, MPII"
+        )
+    return documents.frames(document)
+
+
+def _stem(name: str, known: dict[str, int]) -> str:
+    stem = PurePosixPath(name.replace("\\", "/")).stem
+    stems = (stem, stem.removesuffix("_keypoints"), PurePosixPath(stem).stem)  # photo, photo_keypoints, photo.jpg
+    return next((s for s in stems if s in known), stem)
+
+
+def _number(name: str) -> int:
+    numbers = re.findall(r"\d+", PurePosixPath(name.replace("\\", "/")).stem)
+    if not numbers:
+        raise ValueError(f"poses of {name!r}: no number in the name tells which frame they belong to")
+    return int(numbers[-1])

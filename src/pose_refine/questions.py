@@ -1,0 +1,90 @@
+"""Poses on their way to the network, and back: what is asked of it, and what its answer changes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pose_refine import formats
+from pose_refine._types import AnyArray, Floats
+from pose_refine.formats.arrays import columns
+from pose_refine.poses import Poses, Refinement
+from pose_refine.skeletons import Skeleton, convert, get_skeleton, put_back
+
+MOVED = 0.01  # of the person's box height; less is "kept"
+FAR = 0.5  # of the image's sides: a joint further outside than that can only be wrong, and is taken for missing
+
+
+@dataclass(frozen=True)
+class Question:
+    """Poses of one image, on their way to the network.
+
+    Attributes:
+        given: The poses as they came.
+        target: Skeleton of the result.
+        before: (N, K', 3) x, y, score in that skeleton.
+        rows: (R,) the people who have a joint.
+        reachable: (R, K, 3) those, in their own skeleton, without joints that are too far out.
+    """
+
+    given: Poses
+    target: Skeleton
+    before: Floats
+    rows: AnyArray
+    reachable: Floats
+
+
+def ask(given: Poses, to: str | None, shape: tuple[int, int]) -> Question:
+    """What is to be refined of the poses of an image of that height and width."""
+    source, target = get_skeleton(given.skeleton), get_skeleton(to or given.skeleton)
+    rows = np.flatnonzero(given.present.any(1))  # the others have nothing to go by
+    values = columns(given)
+    before = values if target is source else convert(values, source, target)
+    return Question(given, target, before, rows, within_reach(values[rows], shape))
+
+
+def answer(question: Question, found: Floats | None, recover: bool) -> Refinement:
+    """What changes, given the network's joints (R, 19, 3) of `question.rows`; nothing where there is no answer."""
+    source, target, before = get_skeleton(question.given.skeleton), question.target, question.before
+    after, rows, reachable = before.copy(), question.rows, question.reachable
+    if found is not None:
+        refined = put_back(reachable if target is source else convert(reachable, source, target), found, target)
+        keep = np.isnan(refined[..., :1]) | (np.isnan(before[rows][..., :1]) & (not recover))
+        after[rows] = np.where(keep, before[rows], refined)
+    initial, result = (Poses(v[..., :2], v[..., 2], target.name, question.given.ids) for v in (before, after))
+    return compare(initial, result)
+
+
+def within_reach(values: Floats, shape: Sequence[int]) -> Floats:
+    """`values` (N, K, 3), x and y NaN where they lie more than FAR of the image's side outside the image.
+
+    A person all of whose joints are that far out is moved to that border instead, so that there is something to cut.
+    """
+    size = np.array([shape[1], shape[0]], dtype=np.float32)
+    nearest = np.clip(values[..., :2], -FAR * size - 1, (1 + FAR) * size)
+    near = np.where(nearest == values[..., :2], nearest, np.float32(np.nan))
+    near[np.isnan(near).any(-1)] = np.nan
+    lost = np.isnan(near).all((1, 2), keepdims=True)
+    return np.concatenate([np.where(lost, nearest, near), values[..., 2:]], -1)
+
+
+def compare(initial: Poses, refined: Poses) -> Refinement:
+    """What changed between two sets of poses of the same people."""
+    shift = np.hypot(*np.moveaxis(refined.keypoints - initial.keypoints, -1, 0))  # does not overflow
+    y, present = refined.keypoints[..., 1], refined.present
+    height = np.where(present, y, -np.inf).max(1) - np.where(present, y, np.inf).min(1)
+    moved = np.nan_to_num(shift) > MOVED * np.maximum(height, 1)[:, None]
+    both = np.where(moved, "moved", "kept")
+    verdict = np.where(present, np.where(initial.present, both, "recovered"), "missing")
+    return Refinement(refined, initial, shift, verdict)
+
+
+def hand_back(
+    refined: Poses, given: Any, to: str | None, *, format: str | None = None, shape: formats.Shape | None = None
+) -> Any:
+    """`refined` as the kind of object that was given; as an array where it was converted."""
+    if to is None or isinstance(given, Poses):
+        return formats.write(refined, given, format=format, shape=shape)
+    array = columns(refined)
+    return array[0] if isinstance(given, np.ndarray) and given.ndim == 2 else array
