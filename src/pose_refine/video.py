@@ -182,7 +182,7 @@ def settle(looker: Looker, frames: Iterable[Frame], settings: Settings) -> Itera
         tracks = Tracks(held, width)
         look_with_hints(looker, tracks, now, settings.looks == 2)
         budget += settings.again * sum(len(frame.tracks) for frame in held[now])
-        budget -= look_again(looker, tracks, now, int(budget))
+        budget -= look_again(looker, tracks, now, int(budget)) if budget >= 1 else 0
         tracks.steady(now, settings.smooth == "zero_phase")
         for frame in held[now]:
             yield frame
