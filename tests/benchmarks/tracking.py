@@ -22,6 +22,9 @@ from tqdm import tqdm
 
 from pose_refine import Refiner
 from pose_refine.crops import CROP_WIDTH, crop_boxes, crop_matrices, cut_crops, to_image
+from pose_refine.metrics.groups import mean_of_defined
+from pose_refine.metrics.multi_person import Frame
+from pose_refine.metrics.posetrack import pose_ap, tracking
 from pose_refine.skeletons import NETWORK, SKELETONS, convert
 from pose_refine.tracking import Linker
 from pose_refine.training.data import People, read_coco
@@ -113,8 +116,6 @@ def linked(poses: list[np.ndarray]) -> list[tuple[np.ndarray, list]]:
 
 def frames(truth: np.ndarray, poses: list[tuple[np.ndarray, list]], least: float) -> list:
     """For the metrics; joints with lower scores are dropped."""
-    from pose_refine.metrics.multi_person import Frame
-
     out = []
     for true, (found, ids) in zip(truth, poses, strict=True):
         here = np.flatnonzero((~np.isnan(true[:, JOINTS, 0])).any(1))
@@ -127,9 +128,6 @@ def frames(truth: np.ndarray, poses: list[tuple[np.ndarray, list]], least: float
 
 def figures(truths: list[np.ndarray], poses: list[list], least: float) -> dict[str, float]:
     """mAP of all joints, and mMOTA of the sure ones."""
-    from pose_refine.metrics.groups import mean_of_defined
-    from pose_refine.metrics.posetrack import pose_ap, tracking
-
     whole = [frames(t, p, -np.inf) for t, p in zip(truths, poses, strict=True)]
     sure = tracking([frames(t, p, least) for t, p in zip(truths, poses, strict=True)])
     return {
