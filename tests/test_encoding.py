@@ -10,27 +10,31 @@ from hypothesis import strategies as st
 
 from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH
 from pose_refine.encoding import (
-    CELL_CENTRE,
     POSE_SIGMAS,
-    STRIDE,
-    believe,
     cell_positions,
     decode,
     gaussian_maps,
+    network_inputs,
     pose_maps,
     target_maps,
     window_mass,
 )
 
+STRIDE, CELL_CENTRE = 4, 1.5  # crop pixels a cell, and where the first one's middle is
 ROWS, COLUMNS = CROP_HEIGHT // STRIDE, CROP_WIDTH // STRIDE
 LEAST, MOST = np.array([CELL_CENTRE] * 2), np.array([CROP_WIDTH, CROP_HEIGHT]) - 1 - CELL_CENTRE
 
 
-def naive_map(point, stride, sigma):
-    """One cell after the other; a cell's place is the mean of its pixels."""
-    out = np.zeros((CROP_HEIGHT // stride, CROP_WIDTH // stride))
+def grid(stride):
+    return CROP_HEIGHT // stride, CROP_WIDTH // stride
+
+
+def naive_map(point, shape, sigma):
+    """One cell after the other; cells share the crop, whose first pixel's middle is 0, evenly."""
+    out = np.zeros(shape)
     for row, column in np.ndindex(out.shape):
-        x, y = (np.arange(stride).mean() + stride * i for i in (column, row))
+        x = (column + 0.5) * CROP_WIDTH / shape[1] - 0.5
+        y = (row + 0.5) * CROP_HEIGHT / shape[0] - 0.5
         out[row, column] = math.exp(-((x - point[0]) ** 2 + (y - point[1]) ** 2) / (2 * sigma**2))
     return out
 
@@ -46,12 +50,12 @@ POINTS = [
 
 
 @pytest.mark.parametrize("point", POINTS)
-@pytest.mark.parametrize(("stride", "sigma"), POSE_SIGMAS.items())
-def test_gaussian_maps_equal_a_naive_twin(point, stride, sigma):
-    drawn = gaussian_maps(torch.tensor([[point]]), stride, sigma)
-    assert drawn.shape == (1, 1, CROP_HEIGHT // stride, CROP_WIDTH // stride)
+@pytest.mark.parametrize(("shape", "sigma"), [(grid(8), 8.0), (grid(4), 6.0), ((48, 40), 6.0)])
+def test_gaussian_maps_equal_a_naive_twin(point, shape, sigma):
+    drawn = gaussian_maps(torch.tensor([[point]]), shape, sigma)
+    assert drawn.shape == (1, 1, *shape)
     assert drawn.dtype == torch.float32
-    np.testing.assert_allclose(drawn[0, 0], naive_map(point, stride, sigma), atol=1e-5)
+    np.testing.assert_allclose(drawn[0, 0], naive_map(point, shape, sigma), atol=1e-5)
 
 
 def test_missing_joints_are_empty_maps():
@@ -67,8 +71,8 @@ def test_missing_joints_are_empty_maps():
 def test_pose_maps_are_at_strides_8_and_4():
     keypoints = torch.tensor([[[40.0, 50.0]]])
     stride8, stride4 = pose_maps(keypoints, keypoints[:, None, :, :].expand(1, 0, 1, 2))
-    torch.testing.assert_close(stride8[:, :1], gaussian_maps(keypoints, 8, POSE_SIGMAS[8]))
-    torch.testing.assert_close(stride4[:, :1], gaussian_maps(keypoints, 4, POSE_SIGMAS[4]))
+    torch.testing.assert_close(stride8[:, :1], gaussian_maps(keypoints, grid(8), POSE_SIGMAS[8]))
+    torch.testing.assert_close(stride4[:, :1], gaussian_maps(keypoints, grid(4), POSE_SIGMAS[4]))
     assert (stride4[:, 1:] == 0).all()
 
 
@@ -80,33 +84,36 @@ def test_the_others_share_a_map_a_joint():
         pose_maps(keypoints, others), pose_maps(keypoints, others.flip(1)), (8, 4), strict=True
     ):
         torch.testing.assert_close(maps, again)
-        torch.testing.assert_close(maps[:, :2], gaussian_maps(keypoints, stride, POSE_SIGMAS[stride]))
-        theirs = gaussian_maps(others[0], stride, POSE_SIGMAS[stride]).amax(0)
+        torch.testing.assert_close(maps[:, :2], gaussian_maps(keypoints, grid(stride), POSE_SIGMAS[stride]))
+        theirs = gaussian_maps(others[0], grid(stride), POSE_SIGMAS[stride]).amax(0)
         torch.testing.assert_close(maps[0, 2:], theirs)
 
 
-@pytest.mark.parametrize(
-    ("trust", "factors"), [(0.5, (0.5, 0.5)), (torch.tensor([1.0, 0.25]), (1.0, 0.25))], ids=["for all", "each"]
-)
-def test_believe_lowers_ones_own_fine_maps_alone(trust, factors):
-    maps = torch.rand(2, 6, 4, 3)
-    before = maps.clone()
-    lowered = believe(maps, 3, trust)
-    for person, factor in enumerate(factors):
-        torch.testing.assert_close(lowered[person, :3], maps[person, :3] * factor)
-    torch.testing.assert_close(lowered[:, 3:], maps[:, 3:])
-    assert torch.equal(maps, before)
+def test_a_smaller_network_is_shown_the_whole_crop():
+    """A joint and the image under it stay in the same place of the crop."""
+    image = torch.zeros(1, 3, CROP_HEIGHT, CROP_WIDTH)
+    image[:, :, 200:216, 48:60] = 1
+    joint = torch.tensor([[[53.5, 207.5]]])
+    small, pose8, pose4 = network_inputs(image, joint, joint[:, None], (192, 160))
+    assert (small.shape, pose8.shape, pose4.shape) == ((1, 3, 192, 160), (1, 2, 24, 20), (1, 2, 48, 40))
+    for maps, y, x in ((small[:, :1], 200 * 3 / 4, 48 * 5 / 6), (pose8[:, :1], 200 / 32 * 3, 48 * 5 / 48)):
+        peak = (maps[0, 0] > 0.6 * maps.max()).nonzero().float()
+        assert (peak.amin(0) - torch.tensor([y, x])).abs().max() <= 1
+    same = network_inputs(image, joint, joint[:, None], (CROP_HEIGHT, CROP_WIDTH))
+    assert torch.equal(same[0], image)
+    found, _ = decode(pose4[:, :1].clamp_min(1e-20).log())
+    assert (found - joint).abs().max() < 0.5  # a tenth of a cell
 
 
 def test_cell_positions_are_the_means_of_their_pixels():
     assert cell_positions(16, 4, torch.device("cpu")).tolist() == [1.5, 5.5, 9.5, 13.5]
-    assert cell_positions(16, 8, torch.device("cpu")).tolist() == [3.5, 11.5]
+    assert cell_positions(16, 2, torch.device("cpu")).tolist() == [3.5, 11.5]
 
 
 @settings(deadline=None, max_examples=200)
 @given(st.floats(20, CROP_WIDTH - 21), st.floats(20, CROP_HEIGHT - 21))
 def test_decode_finds_the_middle_of_a_gaussian(x, y):
-    logits = gaussian_maps(torch.tensor([[[x, y]]], dtype=torch.float32), STRIDE, 3.5).clamp_min(1e-20).log()
+    logits = gaussian_maps(torch.tensor([[[x, y]]], dtype=torch.float32), (ROWS, COLUMNS), 3.5).clamp_min(1e-20).log()
     found, mass = decode(logits)
     assert (found[0, 0] - torch.tensor([x, y])).abs().max() < 0.15
     assert 0.95 < mass < 1.0 + 1e-5
@@ -172,11 +179,11 @@ def test_window_mass_is_of_the_right_cells():
 
 @pytest.mark.parametrize("point", [(95.5, 127.5), (0, 0), (191, 255), (60.2, 3.3), (-5, 100)])
 def test_target_maps_sum_to_one(point):
-    maps = target_maps(torch.tensor([[point]]).float(), 3.5)
+    maps = target_maps(torch.tensor([[point]]).float(), (ROWS, COLUMNS), 3.5)
     assert maps.shape == (1, 1, ROWS, COLUMNS)
     assert maps.sum().item() == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("point", [(math.nan, math.nan), (900, 100), (-1e6, 1e6)], ids=["missing", "outside", "far"])
 def test_target_maps_of_what_is_not_there_are_zero(point):
-    assert (target_maps(torch.tensor([[point]]).float(), 3.5) == 0).all()
+    assert (target_maps(torch.tensor([[point]]).float(), (ROWS, COLUMNS), 3.5) == 0).all()

@@ -34,7 +34,7 @@ def nobody(people=1):
 
 
 def logits_of(poses):
-    return 8 * gaussian_maps(poses, 4, 4.0)
+    return 8 * gaussian_maps(poses, (64, 48), 4.0)
 
 
 def evidence_of(logits, initial, others):
@@ -182,8 +182,10 @@ def crops_and_poses(people=2):
     return crops, initial
 
 
+@pytest.mark.parametrize("size", [(256, 192), (192, 160)])
 @torch.inference_mode()
-def test_forward(model):
+def test_forward(size):
+    model = Model(NetworkConfig("lightning", width=8, size=size)).eval()
     crops, initial = crops_and_poses()
     keypoints, right = model(crops, initial, nobody(2))
     assert keypoints.shape == (2, 19, 2)

@@ -39,7 +39,8 @@ def test_equals_the_published_movenet(trunk):
     with np.load(TRUNKS / f"check_{trunk}.npz") as check:
         image = torch.tensor(check["image"]).permute(2, 0, 1)[None].float() * 2 / 255 - 1
         stride4, stride8 = network.features(image)
-        logits = network.heads(stride4, stride8, torch.zeros(1, 38, 32, 24), torch.zeros(1, 38, 64, 48))
+        poses = torch.zeros(1, 38, stride8.shape[2], stride8.shape[3]), torch.zeros(1, 38, *stride4.shape[2:])
+        logits = network(image, *poses)
         np.testing.assert_allclose(stride4[0], check["stride4"], atol=1e-3)
         np.testing.assert_allclose(stride8[0], check["stride8"], atol=1e-3)
         np.testing.assert_allclose(movenet_logits(network, image)[0], check["heatmap_logits"], atol=1e-3)
@@ -75,6 +76,22 @@ def test_the_pose_reaches_every_path_once_it_has_weights():
     reference = network(image, pose8, pose4)
     for poses in ((pose8 * 0, pose4), (pose8, pose4 * 0)):
         assert (network(image, *poses) - reference).abs().max() > 1e-3
+
+
+@torch.inference_mode()
+def test_a_belief_is_the_height_of_ones_own_fine_maps():
+    """Everything else is computed once; one belief for all, or one each."""
+    network = network_of()
+    network.pose_branch.out.weight.normal_(std=0.1)
+    image, pose8, pose4 = random_input(batch=2)
+    context = network.context(*network.features(image), pose8)
+    each = torch.tensor([0.2, 0.7])
+    both = network.answers(context, pose4, torch.tensor([0.5]), each)
+    for logits, height in zip(both, (torch.full((2,), 0.5), each), strict=True):
+        own = pose4[:, :19] * height.view(-1, 1, 1, 1)
+        lowered = network(image, pose8, torch.cat([own, pose4[:, 19:]], 1))
+        torch.testing.assert_close(logits, lowered, atol=1e-4, rtol=1e-4)
+    assert (both[0] - both[1]).abs().max() > 0.01
 
 
 def test_every_new_layer_can_learn_from_the_start():
@@ -118,6 +135,7 @@ def test_people_of_a_batch_do_not_see_each_other():
         pytest.param({"trunk": "storm"}, "trunk must be one of .* got 'storm'", id="trunk"),
         pytest.param({"joints": 16}, "joints >= 17", id="joints"),
         pytest.param({"width": 0}, "width >= 1", id="width"),
+        pytest.param({"size": (192, 144)}, "multiples of 32, got .*144", id="size"),
     ],
 )
 def test_config_errors(arguments, message):

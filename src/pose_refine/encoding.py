@@ -1,78 +1,87 @@
 """A pose as input maps, and output maps as coordinates and confidence. Coordinates here are crop pixels."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH
 
-STRIDE = 4  # of the output maps
-# Where pose maps enter, and how wide a joint is drawn there: stride -> sigma in crop pixels. Coarse on purpose
-# (PoseFix, Moon et al. 2019): an input joint is a hint, and is seldom exact.
+# Where pose maps enter, and how wide a joint is drawn there: the network's stride -> sigma in crop pixels. Coarse on
+# purpose (PoseFix, Moon et al. 2019): an input joint is a hint, and is seldom exact.
 POSE_SIGMAS = {8: 8.0, 4: 6.0}
 DOUBT = 0.5  # height of the fine pose maps for a pose that is believed less
-CELL_CENTRE = 1.5  # crop pixel of the middle of a stride-4 cell, relative to 4 * cell
 WINDOW = 2  # cells to each side of the peak that the soft-argmax looks at
 
 
-def cell_positions(size: int, stride: int, device: torch.device) -> Tensor:
-    """Crop pixels of the middles of the cells along one side of `size` pixels, (size / stride,)."""
-    return torch.arange(size // stride, device=device, dtype=torch.float32) * stride + (stride - 1) / 2
+def network_inputs(
+    image: Tensor, keypoints: Tensor, others: Tensor, size: tuple[int, int]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Crops (B, 3, CROP_HEIGHT, CROP_WIDTH) and poses (see `pose_maps`) as a network of `size` takes them."""
+    if tuple(image.shape[2:]) != size:
+        image = F.interpolate(image, size, mode="bilinear", align_corners=False)
+    return image, *pose_maps(keypoints, others, size)
 
 
-def gaussian_maps(keypoints: Tensor, stride: int, sigma: float) -> Tensor:
+def cell_positions(size: int, cells: int, device: torch.device) -> Tensor:
+    """Crop pixels of the middles of the `cells` along one side of `size` pixels, (cells,)."""
+    return (torch.arange(cells, device=device, dtype=torch.float32) + 0.5) * (size / cells) - 0.5
+
+
+def cell_size(maps: Tensor) -> Tensor:
+    """Width and height, crop pixels, of a cell of maps (..., h, w); (2,)."""
+    return torch.tensor([CROP_WIDTH / maps.shape[-1], CROP_HEIGHT / maps.shape[-2]], device=maps.device)
+
+
+def gaussian_maps(keypoints: Tensor, shape: tuple[int, int], sigma: float) -> Tensor:
     """Draw each joint as a Gaussian of height 1; a missing joint is an empty map.
 
     Separable: two lines of exponentials a joint instead of one a cell, and drawn at the stride where it is used.
 
     Args:
         keypoints: (B, K, 2) crop pixels, NaN where missing.
-        stride: Crop pixels a cell.
+        shape: Height h and width w of the maps, cells.
         sigma: Width, crop pixels.
 
     Returns:
-        (B, K, CROP_HEIGHT / stride, CROP_WIDTH / stride) float32.
+        (B, K, h, w) float32.
     """
     points = torch.nan_to_num(keypoints, nan=-1e4)  # so far outside that nothing of it is drawn
     lines = []
-    for axis, size in ((0, CROP_WIDTH), (1, CROP_HEIGHT)):
-        distance = points[..., axis, None] - cell_positions(size, stride, keypoints.device)
+    for axis, size, cells in ((0, CROP_WIDTH, shape[1]), (1, CROP_HEIGHT, shape[0])):
+        distance = points[..., axis, None] - cell_positions(size, cells, keypoints.device)
         lines.append(torch.exp(distance.square() / (-2 * sigma**2)))
     return lines[1][..., :, None] * lines[0][..., None, :]
 
 
-def pose_maps(keypoints: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+def pose_maps(
+    keypoints: Tensor, others: Tensor, size: tuple[int, int] = (CROP_HEIGHT, CROP_WIDTH)
+) -> tuple[Tensor, Tensor]:
     """The network's two pose inputs, at strides 8 and 4: one map a joint, then one for that joint of everybody else.
 
     Args:
         keypoints: (B, K, 2) crop pixels, NaN where missing.
         others: (B, M, K, 2) crop pixels, the poses of the people nearby, NaN where missing.
+        size: Height and width at which the network looks at a crop, pixels.
 
     Returns:
-        (B, 2 K, CROP_HEIGHT / stride, CROP_WIDTH / stride) each.
+        (B, 2 K, height / stride, width / stride) each.
     """
     people = torch.cat([keypoints[:, None], others], 1)
-    stride8, stride4 = (one_and_others(people, stride) for stride in (8, 4))
+    stride8, stride4 = (one_and_others(people, (size[0] // s, size[1] // s), POSE_SIGMAS[s]) for s in (8, 4))
     return stride8, stride4
 
 
-def one_and_others(people: Tensor, stride: int) -> Tensor:
+def one_and_others(people: Tensor, shape: tuple[int, int], sigma: float) -> Tensor:
     """(B, 1 + M, K, 2) to maps of the first person, and of whichever other is nearest to a cell; (B, 2 K, h, w)."""
-    maps = gaussian_maps(people.flatten(0, 1), stride, POSE_SIGMAS[stride])
+    maps = gaussian_maps(people.flatten(0, 1), shape, sigma)
     maps = maps.view(*people.shape[:2], *maps.shape[1:])
     nobody = torch.zeros_like(maps[:, :1])
     return torch.cat([maps[:, 0], torch.cat([nobody, maps[:, 1:]], 1).amax(1)], 1)
 
 
-def believe(stride4: Tensor, joints: int, trust: Tensor | float) -> Tensor:
-    """The fine pose maps (B, 2 K, h, w), the first `joints` of them, one's own, as high as `trust`, (B,) or for all."""
-    own = stride4[:, :joints]
-    factor = torch.as_tensor(trust, dtype=own.dtype, device=own.device).view(-1, 1, 1, 1)
-    return torch.cat([own * factor, stride4[:, joints:]], 1)
-
-
-def target_maps(keypoints: Tensor, sigma: float) -> Tensor:
+def target_maps(keypoints: Tensor, shape: tuple[int, int], sigma: float) -> Tensor:
     """Where a joint truly is, as a distribution over cells: (B, K, h, w), each map sums to 1 (or is 0 outside)."""
-    maps = gaussian_maps(keypoints, STRIDE, sigma)
+    maps = gaussian_maps(keypoints, shape, sigma)
     return maps / maps.sum((2, 3), keepdim=True).clamp_min(1e-6)
 
 
@@ -106,7 +115,7 @@ def decode(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Coordinates by soft-argmax in a window around the peak, and the mass of that window.
 
     Args:
-        logits: (B, K, h, w) at stride 4.
+        logits: (B, K, h, w) over the whole crop.
 
     Returns:
         Keypoints (B, K, 2) crop pixels and peak mass (B, K) in [0, 1].
@@ -116,4 +125,4 @@ def decode(logits: Tensor) -> tuple[Tensor, Tensor]:
     mass, x, y = window_mass(probability, peak % logits.shape[3], peak // logits.shape[3])
     total = mass.sum(-1)
     cells = torch.stack([(mass * x).sum(-1), (mass * y).sum(-1)], -1) / total[..., None]
-    return cells * STRIDE + CELL_CENTRE, total
+    return (cells + 0.5) * cell_size(logits) - 0.5, total

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pose_refine.crops import CROP_HEIGHT, MARGIN
-from pose_refine.encoding import CELL_CENTRE, DOUBT, STRIDE, believe, decode, pose_maps, window_mass
+from pose_refine.encoding import DOUBT, cell_size, decode, network_inputs, window_mass
 from pose_refine.network import Network, NetworkConfig
 from pose_refine.skeletons import SIGMAS
 
@@ -39,11 +39,11 @@ def look(
 
     Only the last layers run twice: doubt touches the fine pose maps alone.
     """
-    pose8, pose4 = pose_maps(initial, others)
-    doubted4 = believe(pose4, initial.shape[1], DOUBT)
+    image, pose8, pose4 = network_inputs(image, initial, others, network.config.size)
+    beliefs = pose4.new_tensor([1, DOUBT])
     with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
         context = network.context(*network.features(image), pose8)
-        believing, doubting = network.answer(context, pose4), network.answer(context, doubted4)
+        believing, doubting = network.answers(context, pose4, *beliefs)
     return gather_evidence(believing, doubting, initial, others)
 
 
@@ -95,7 +95,7 @@ def probability_of(logits: Tensor) -> Tensor:
 
 def mass_at(probability: Tensor, points: Tensor) -> Tensor:
     """Probability (B, K) in the window around points (B, K, 2) crop pixels."""
-    cell = ((points.clamp(-1e4, 1e4) - CELL_CENTRE) / STRIDE).round().long()
+    cell = ((points.clamp(-1e4, 1e4) + 0.5) / cell_size(probability) - 0.5).round().long()
     return window_mass(probability, cell[..., 0], cell[..., 1])[0].sum(-1)
 
 

@@ -5,6 +5,7 @@ so that training starts from a network that already finds people. What this proj
 initial pose enters (PoseRefiner, Fieraru et al. 2018, feeds the pose as input channels) and a second, wider branch.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,17 +33,21 @@ class NetworkConfig:
         trunk: Which MoveNet: "lightning" (2.2 M parameters) or "thunder" (6.1 M).
         joints: Number of joints, in the order of `skeletons.NETWORK`.
         width: Channels of the branch that reads the pose.
+        size: Height and width at which a crop is looked at, pixels, multiples of 32.
     """
 
     trunk: str = "thunder"
     joints: int = 19
     width: int = 64
+    size: tuple[int, int] = (256, 192)
 
     def __post_init__(self) -> None:
         if self.trunk not in WIDTHS:
             raise ValueError(f"trunk must be one of {sorted(WIDTHS)}, got {self.trunk!r}")
         if self.joints < MOVENET_JOINTS or self.width < 1:
             raise ValueError(f"need joints >= {MOVENET_JOINTS} and width >= 1, got {self.joints} and {self.width}")
+        if len(self.size) != 2 or any(side < 32 or side % 32 for side in self.size):
+            raise ValueError(f"size must be two multiples of 32, got {self.size}")
 
 
 def conv(
@@ -137,6 +142,7 @@ class PoseBranch(nn.Module):
 
     def __init__(self, x8_width: int, joints: int, width: int) -> None:
         super().__init__()
+        self.joints = joints
         self.merge8 = conv(x8_width + PYRAMID[0], width)
         self.merge4 = conv(width + PYRAMID[3] + 2 * joints, width, 3)
         self.mix = conv(width, width, 3)
@@ -144,9 +150,19 @@ class PoseBranch(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
-    def forward(self, x8: Tensor, coarse: Tensor, x4: Tensor, pose4: Tensor) -> Tensor:
+    def forward(self, x8: Tensor, coarse: Tensor, x4: Tensor, pose4: Tensor, beliefs: Sequence[Tensor]) -> Tensor:
+        """One answer a belief, (beliefs * B, joints, h, w).
+
+        merge4 is linear in its inputs: a pose believed by half adds half of what it would, and is not convolved twice.
+        """
         y = F.relu(self.merge8(torch.cat([x8, upsample(coarse)], 1)))
-        y = F.relu(self.merge4(torch.cat([upsample(y), x4, pose4], 1)))
+        own, others = pose4[:, : self.joints], pose4[:, self.joints :]
+        first = self.merge4.in_channels - 2 * self.joints
+        claim, weight = self.merge4.weight[:, first : first + self.joints], self.merge4.weight
+        rest = torch.cat([weight[:, :first], weight[:, first + self.joints :]], 1)
+        seen = F.conv2d(torch.cat([upsample(y), x4, others], 1), rest, self.merge4.bias, padding=1)
+        claimed = F.conv2d(own, claim, padding=1)
+        y = F.relu(torch.cat([seen + belief.view(-1, 1, 1, 1).to(seen.dtype) * claimed for belief in beliefs]))
         logits: Tensor = self.out(F.relu(self.mix(y)))
         return logits
 
@@ -202,15 +218,21 @@ class Network(nn.Module):
         image_only = F.pad(self.heatmap(fine), (0, 0, 0, 0, 0, self.config.joints - MOVENET_JOINTS))
         return x8, coarse, fine, image_only
 
-    def answer(self, context: Context, pose4: Tensor) -> Tensor:
-        """From there and the fine pose maps to heat maps."""
-        *features, image_only = context
-        y: Tensor = image_only + self.pose_branch(*features, pose4) + self.prior * pose4[:, : self.config.joints]
-        return y
+    def answers(self, context: Context, pose4: Tensor, *beliefs: Tensor) -> tuple[Tensor, ...]:
+        """From there and the fine pose maps to heat maps, once for each belief: how much one's own pose counts.
 
-    def heads(self, x4: Tensor, x8: Tensor, pose8: Tensor, pose4: Tensor) -> Tensor:
-        """From the features and the pose maps to heat maps."""
-        return self.answer(self.context(x4, x8, pose8), pose4)
+        Args:
+            context: Of `context`.
+            pose4: (B, 2 J, h, w) pose maps.
+            beliefs: Heights of one's own maps, (B,) or (1,) each.
+
+        Returns:
+            (B, J, h, w) logits for each.
+        """
+        *features, image_only = context
+        read = self.pose_branch(*features, pose4, beliefs).chunk(len(beliefs))
+        claimed = self.prior * pose4[:, : self.config.joints]
+        return tuple(image_only + r + b.view(-1, 1, 1, 1) * claimed for r, b in zip(read, beliefs, strict=True))
 
     def forward(self, image: Tensor, pose8: Tensor, pose4: Tensor) -> Tensor:
         """Heat maps as logits; a softmax over space gives where each joint is.
@@ -223,4 +245,4 @@ class Network(nn.Module):
         Returns:
             (B, J, H / 4, W / 4) logits.
         """
-        return self.heads(*self.features(image), pose8, pose4)
+        return self.answers(self.context(*self.features(image), pose8), pose4, pose4.new_ones(1))[0]

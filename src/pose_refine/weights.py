@@ -24,6 +24,7 @@ _PACKAGE = Path(__file__).parent
 EMBEDDED = _PACKAGE / "_weights"  # in a wheel
 REPOSITORY = _PACKAGE.parents[1] / "weights"  # in a checkout
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+Side = Annotated[int, Field(ge=32, le=1024, multiple_of=32)]
 
 
 class WeightsConfig(BaseModel):
@@ -35,6 +36,7 @@ class WeightsConfig(BaseModel):
         trunk: See NetworkConfig.
         joints: See NetworkConfig.
         width: See NetworkConfig.
+        size: See NetworkConfig.
         sha256: Of model.safetensors.
     """
 
@@ -45,6 +47,7 @@ class WeightsConfig(BaseModel):
     trunk: Literal["lightning", "thunder"]
     joints: Literal[19]
     width: Annotated[int, Field(ge=1, le=1024)]
+    size: tuple[Side, Side] = (256, 192)
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -155,7 +158,7 @@ def load(folder: Path) -> tuple[Model, WeightsConfig]:
     if digest != config.sha256:
         raise ValueError(f"{path}: SHA-256 is {digest}, its config says {config.sha256}: truncated or changed")
     with torch.device("meta"):  # no time, and none of the caller's random numbers, for values that are replaced
-        model = Model(NetworkConfig(config.trunk, config.joints, config.width))
+        model = Model(NetworkConfig(config.trunk, config.joints, config.width, config.size))
     try:
         tensors = {name: tensor.float() for name, tensor in load_tensors(data).items()}
         model.load_state_dict(tensors, strict=True, assign=True)
@@ -174,6 +177,7 @@ def save(model: Model, name: str, folder: Path) -> WeightsConfig:
             "trunk": shape.trunk,
             "joints": shape.joints,
             "width": shape.width,
+            "size": shape.size,
             "sha256": hashlib.sha256(data).hexdigest(),
         }
     )

@@ -63,6 +63,9 @@ def default_device() -> str:
 
 
 OPTIONS = {  # options of "train" that are a number, and what they are; defaults are Settings'
+    "width": "channels of the branch that reads the pose",
+    "height": "pixels, at which a crop is looked at",
+    "across": "pixels, its width there",
     "steps": "length of the schedule",
     "batch": "crops a step",
     "seed": "of all that is drawn",

@@ -34,7 +34,9 @@ def export(data: Path, run: Path, name: str, to: Path, device: str = "cpu") -> N
     settings = read_settings(run)
     state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
     torch.manual_seed(0)
-    model = Model(NetworkConfig(settings["trunk"]))
+    model = Model(
+        NetworkConfig(settings["trunk"], width=settings["width"], size=(settings["height"], settings["across"]))
+    )
     model.network.load_state_dict(state["average"])
     model.network.half().float()  # what the file keeps: the decision must see the same answers as its users
     model.network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from pose_refine._types import AnyArray, Floats
 from pose_refine.crops import crop_boxes, crop_matrices, to_crop, to_image
-from pose_refine.encoding import decode, pose_maps
+from pose_refine.encoding import decode, network_inputs
 from pose_refine.metrics.oks import oks_recall, similarity
 from pose_refine.network import Network
 from pose_refine.training.batches import cut
@@ -27,8 +27,9 @@ def network_poses(
     for part in np.array_split(some, max(1, len(some) // 32)):
         centres, heights = crop_boxes(poses[part], (images.shape[1], images.shape[2]))
         matrices = crop_matrices(centres, heights)
-        maps = pose_maps(*shown(poses[part], others[part], matrices, images.device))
-        points, mass = decode(network(cut(images, people.image[rows[part]], matrices), *maps))
+        given = shown(poses[part], others[part], matrices, images.device)
+        crops = cut(images, people.image[rows[part]], matrices)
+        points, mass = decode(network(*network_inputs(crops, *given, network.config.size)))
         out[part, :, :2] = to_image(points.cpu().numpy(), matrices)
         out[part, :, 2] = mass.cpu().numpy()
     return out

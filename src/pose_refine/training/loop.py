@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from pose_refine.encoding import STRIDE, believe, decode, pose_maps, target_maps
+from pose_refine.encoding import cell_size, decode, network_inputs, target_maps
 from pose_refine.network import Network, NetworkConfig
 from pose_refine.skeletons import SIGMAS
 from pose_refine.training.batches import Batch, make_batch
@@ -39,6 +39,9 @@ class Settings:
         init: MoveNet's tensors for the trunk.
         out: Folder of the run: checkpoint.pt, log.jsonl.
         trunk: "thunder" or "lightning".
+        width: Channels of the branch that reads the pose.
+        height: At which crops are looked at, pixels, and
+        across: their width there, multiples of 32.
         steps: Length of the cosine schedule; may be changed when a run is resumed.
         batch: Crops a step.
         seed: Everything that is drawn depends on it and on the step alone.
@@ -56,6 +59,9 @@ class Settings:
     init: Path
     out: Path
     trunk: str = "thunder"
+    width: int = 64
+    height: int = 256
+    across: int = 192
     steps: int = 4400
     batch: int = 32
     seed: int = 0
@@ -71,10 +77,10 @@ class Settings:
 
 def losses(logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """Cross-entropy of the spatial softmax, and 1 - OKS of the decoded joints, over labelled joints in the crop."""
-    size = torch.tensor(logits.shape[:1:-1], device=logits.device) * STRIDE
+    size = torch.tensor(logits.shape[:1:-1], device=logits.device) * cell_size(logits)
     labelled = ((batch.truth >= 0) & (batch.truth <= size - 1)).all(-1)  # NaN is neither
     log_p = logits.float().flatten(2).log_softmax(-1)
-    target = target_maps(batch.truth, TARGET_SIGMA).flatten(2)
+    target = target_maps(batch.truth, (logits.shape[2], logits.shape[3]), TARGET_SIGMA).flatten(2)
     count = labelled.sum().clamp_min(1)
     entropy = -((target * log_p).sum(-1) * labelled).sum() / count
     points, _ = decode(logits)
@@ -106,12 +112,11 @@ def step_once(
     """One update. The frozen part keeps no activations: most of the memory, and a third of the time."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group["rate"]
-    pose8, pose4 = pose_maps(batch.initial, batch.others)
-    pose4 = believe(pose4, batch.initial.shape[1], batch.trust)
+    image, pose8, pose4 = network_inputs(batch.image, batch.initial, batch.others, network.config.size)
     with torch.autocast(settings.device.split(":")[0], torch.bfloat16, enabled=settings.bf16):
         with torch.no_grad():
-            features = network.features(batch.image)
-        logits = network.heads(*features, pose8, pose4)
+            features = network.features(image)
+        logits = network.answers(network.context(*features, pose8), pose4, batch.trust)[0]
     entropy, oks = losses(logits, batch)
     optimizer.zero_grad(set_to_none=True)
     (entropy + OKS_WEIGHT * oks).backward()  # type: ignore[no-untyped-call]
@@ -150,7 +155,7 @@ def train(settings: Settings) -> Network:
     chance = people.weight[rows_train].astype(np.float64) / people.weight[rows_train].sum(dtype=np.float64)
     watched = np.random.default_rng(0).permutation(rows_held)[: settings.watch_people]
 
-    network = Network(NetworkConfig(settings.trunk))
+    network = Network(NetworkConfig(settings.trunk, width=settings.width, size=(settings.height, settings.across)))
     load_trunk(network, settings.init)
     network = network.to(settings.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average: Network = deepcopy(network).requires_grad_(False)
