@@ -35,6 +35,10 @@ class Views:
     others: Floats
     matrices: Floats
 
+    def of(self, rows: slice) -> "Views":
+        """Some of them."""
+        return Views(self.crops[rows], self.initial[rows], self.others[rows], self.matrices[rows])
+
 
 def crop_boxes(keypoints: Floats, image_shape: tuple[int, int]) -> tuple[Floats, Floats]:
     """Where to cut, from the input pose alone.

@@ -11,6 +11,7 @@ import torch
 from pose_refine import formats, weights
 from pose_refine._types import Bytes, Floats
 from pose_refine.crops import Views, show, to_image, where_to_cut
+from pose_refine.devices import usable_device, within_memory
 from pose_refine.frames import Frames, Image
 from pose_refine.images import read_image
 from pose_refine.model import Model
@@ -20,20 +21,6 @@ from pose_refine.skeletons import get_skeleton
 
 CPU_BATCH = 4  # activations that fit a cache are several times faster on CPUs than large batches
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-
-
-def usable_device(device: str | torch.device | None) -> torch.device:
-    """`device`; by default cuda if there is one, else mps, else cpu.
-
-    Raises:
-        ValueError: It is not one, or this machine or this build of torch lacks it.
-    """
-    if device is None and not torch.cuda.is_available():
-        device = "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        return torch.empty(0, device=device or "cuda").device
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device: cannot use {device!r}: {error}") from error
 
 
 class Refiner:
@@ -274,9 +261,12 @@ class Refiner:
         """How many people at once, where at most `size` are wanted."""
         return min(size, CPU_BATCH) if self.device.type == "cpu" else size
 
-    @torch.inference_mode()
     def _look(self, views: Views) -> Floats:
         """What the network says of one batch, (N, 19, 3) x, y in image pixels, score."""
+        return within_memory(self._ask, views)
+
+    @torch.inference_mode()
+    def _ask(self, views: Views) -> Floats:
         crops, initial, others = (
             torch.from_numpy(v).to(self.device) for v in (views.crops, views.initial, views.others)
         )

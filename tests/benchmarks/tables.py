@@ -170,15 +170,15 @@ def cost(result: Figures) -> str:
     )
 
 
-def between_markers(text: str, content: str) -> str:
+def between_markers(text: str, content: str, begin: str = BEGIN, end: str = END) -> str:
     """`text` with `content` between the markers.
 
     Raises:
         ValueError: They are not there, once each.
     """
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"expected one {BEGIN!r} and one {END!r}")
-    return text.split(BEGIN)[0] + f"{BEGIN}\n\n{content}\n\n{END}" + text.split(END)[1]
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"expected one {begin!r} and one {end!r}")
+    return text.split(begin)[0] + f"{begin}\n\n{content}\n\n{end}" + text.split(end)[1]
 
 
 def picture(result: Figures, path: Path) -> None:

@@ -19,10 +19,10 @@ from pose_refine.skeletons import SIGMAS
 from pose_refine.training.batches import cut
 from pose_refine.training.data import People, nearest_others, take
 from pose_refine.training.heldout import shown
-from pose_refine.training.synthesis import initial_poses, nearly_perfect, remove
+from pose_refine.training.synthesis import initial_poses, nearly_perfect, noise, remove
 
 RIGHT = 0.85  # keypoint similarity from which a joint counts as right
-DRAWS = 2  # damaged poses a held-out person, beside every estimator's own
+DRAWS = 4  # damaged poses a held-out person, beside every estimator's own
 STEPS, BATCH, RATE = 1500, 256, 2e-3
 
 
@@ -66,12 +66,17 @@ class Inputs:
 
 
 def held_out_inputs(people: People, rows: AnyArray, rng: np.random.Generator) -> list[Inputs]:
-    """Every estimator's poses, some with joints removed, damaged ones and perfect ones."""
+    """Every estimator's poses, some with joints removed or scattered, damaged ones and perfect ones."""
     truth = take(people, rows, nearest_others(people))
     real = [
         (truth.predicted[:, e, :, :2], truth.others_predicted[:, :, e, :, :2]) for e in range(len(people.estimators))
     ]
-    real += [(remove(poses, rng, share=0.25), others) for poses, others in real[::2]]
+    # A lone joint far off in a good pose is rare in these sets, and what users look at first.
+    real += [
+        (damaged, others)
+        for poses, others in real[::2]
+        for damaged in (remove(poses, rng, share=0.25), noise(poses, rng, share=0.06))
+    ]
     made = [initial_poses(truth, rng)[:2] for _ in range(DRAWS)]
     made += [(truth.poses, truth.others), (nearly_perfect(truth, rng), truth.others)]
     sets = [(*pair, True) for pair in real] + [(*pair, False) for pair in made]

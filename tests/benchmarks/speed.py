@@ -1,0 +1,255 @@
+"""What refining costs, as ratios of things timed in turns in one run; writes speed.json and README.md's table.
+
+    python tests/benchmarks/speed.py --readme
+
+Needs transformers for ViTPose and the extra [onnx]; nothing of it depends on images or weights, so random ones do.
+"""
+
+import argparse
+import io
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import rivals
+import tables
+import torch
+from quality import machine
+from torch import Tensor, nn
+
+from pose_refine import Refiner
+from pose_refine.encoding import DOUBT
+from pose_refine.model import Model
+from pose_refine.network import NetworkConfig
+from pose_refine.refiner import CPU_BATCH
+
+OUT = Path(__file__).with_name("speed.json")
+BEGIN, END = "<!-- speed: written by tests/benchmarks/speed.py -->", "<!-- /speed -->"
+SHAPES = {"base": NetworkConfig(), "small": NetworkConfig("lightning", width=32, size=(192, 160))}
+CROWDS = (1, 8, 64, 1000)
+ROUNDS, LEAST = 5, 0.5  # each thing is timed so often, for at least so many seconds; the best counts
+BATCHES = (1, 4, 16)  # a rival is taken at its best
+
+
+def in_turns(things: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """Milliseconds a call of each: the best of several rounds, so that a busy moment does not meet one of them only."""
+    best = dict.fromkeys(things, np.inf)
+    for _ in range(ROUNDS):
+        for name, call in things.items():
+            call()
+            calls, start = 0, time.perf_counter()
+            while (spent := time.perf_counter() - start) < LEAST or not calls:
+                call()
+                calls += 1
+            best[name] = min(best[name], 1e3 * spent / calls)
+    return best
+
+
+def crowd(people: int, shape: tuple[int, int] = (1080, 1920)) -> tuple[np.ndarray, np.ndarray]:
+    """A picture of noise, and people 150 to 400 pixels tall anywhere in it."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
+    height = rng.uniform(150, 400, (people, 1, 1))
+    corner = rng.random((people, 1, 2)) * (np.array(shape[::-1]) - 0.6 * height[..., 0])[:, None]
+    poses = corner + rng.random((people, 17, 2)) * height * (0.4, 1)
+    return image, poses.astype(np.float32)
+
+
+def refiner_of(shape: NetworkConfig, folder: Path, backend: str = "torch") -> Refiner:
+    """With random weights."""
+    from pose_refine import weights
+
+    torch.manual_seed(0)
+    weights.save(Model(shape), "random", folder)
+    return Refiner.from_pretrained(folder, backend=backend, device="cpu")
+
+
+@torch.inference_mode()
+def bare(network: nn.Module, people: int) -> Callable[[], None]:
+    """The network's layers alone on as many crops, in the refiner's batches."""
+    height, width = network.config.size
+
+    def inputs(count: int) -> tuple[Tensor, Tensor, Tensor]:
+        image = torch.rand(count, 3, height, width).contiguous(memory_format=torch.channels_last)
+        return image, torch.rand(count, 38, height // 8, width // 8), torch.rand(count, 38, height // 4, width // 4)
+
+    sizes = [min(CPU_BATCH, people - start) for start in range(0, people, CPU_BATCH)]
+    made = {size: inputs(size) for size in set(sizes)}
+    beliefs = torch.tensor([1, DOUBT])
+
+    @torch.inference_mode()
+    def run() -> None:
+        for size in sizes:
+            image, pose8, pose4 = made[size]
+            network.answers(network.context(*network.features(image), pose8), pose4, *beliefs)
+
+    return run
+
+
+def overhead(refiner: Refiner) -> dict[str, dict[str, float]]:
+    """Whole calls of refine() beside the bare network, people in one image."""
+    out = {}
+    for people in CROWDS:
+        image, poses = crowd(people)
+        things = {
+            "refine": lambda i=image, p=poses: refiner.refine(i, p),
+            "network": bare(refiner._model.network, people),
+        }
+        spent = in_turns(things)
+        out[str(people)] = {name: ms / people for name, ms in spent.items()}
+    return out
+
+
+def as_onnx(network: nn.Module) -> Callable[[Tensor], object]:
+    import onnxruntime
+
+    file = io.BytesIO()
+    example = torch.zeros(1, 3, *network.size)
+    torch.onnx.export(
+        network, (example,), file, input_names=["image"], dynamic_axes={"image": {0: "batch"}}, dynamo=False
+    )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
+    return lambda images: session.run(None, {"image": images.numpy()})
+
+
+def best_of_batches(
+    call: Callable[[Tensor], object], size: tuple[int, int], name: str
+) -> dict[str, Callable[[], object]]:
+    """The rival at each of BATCHES, named "name/batch"."""
+    out = {}
+    for batch in BATCHES:
+        images = torch.rand(batch, 3, *size).contiguous(memory_format=torch.channels_last)
+        out[f"{name}/{batch}"] = torch.inference_mode()(lambda images=images: call(images))
+    return out
+
+
+def each(spent: dict[str, float]) -> dict[str, float]:
+    """ "name/people" to milliseconds a person, the best number of people for each name."""
+    best: dict[str, float] = {}
+    for key, ms in spent.items():
+        name, people = key.split("/")
+        best[name] = min(best.get(name, np.inf), ms / int(people))
+    return best
+
+
+def beside_rivals(refiners: dict[str, dict[str, Refiner]]) -> dict[str, dict[str, float]]:
+    """refine() of eight people beside other networks, by runtime; milliseconds a person, all in one run."""
+    image, poses = crowd(8)
+    lightning = rivals.MoveNetLightning().eval()
+    out = {}
+    for runtime, ours in refiners.items():
+        things = {f"{n}/8": lambda r=r: r.refine(image, poses) for n, r in ours.items()}
+        call = lightning.to(memory_format=torch.channels_last) if runtime == "torch" else as_onnx(lightning)
+        things |= best_of_batches(call, lightning.size, "lightning")
+        if runtime == "torch":
+            for name, rival in (("posefix", rivals.PoseFix().eval()), ("vitpose", rivals.vitpose())):
+                things |= best_of_batches(rival.to(memory_format=torch.channels_last), rival.size, name)
+        out[runtime] = each(in_turns(things))
+    return out
+
+
+def crowds(refiner: Refiner) -> dict[str, float]:
+    """Milliseconds a person in ever larger crowds, and the memory that 10,000 take beyond 1,000."""
+    things, out, peaks = {}, {}, []
+    for people in (8, 100, 1000, 10_000):
+        image, poses = crowd(people)
+        start = time.perf_counter()
+        refiner.refine(image, poses)
+        out[str(people)] = 1e3 * (time.perf_counter() - start) / people
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        things[str(people)] = (image, poses)
+    image, poses = things["8"]
+    out["8"] = in_turns({"8": lambda: refiner.refine(image, poses)})["8"] / 8
+    return out | {"more_memory_mb": peaks[-1] - peaks[-2]}
+
+
+def huge(refiner: Refiner) -> dict[str, float]:
+    """Eight people in 12,000 x 8,000 pixels beside eight in 1,920 x 1,080: milliseconds a person."""
+    large, poses = crowd(8, (8000, 12_000))
+    image, others = crowd(8)
+    spent = in_turns({"huge": lambda: refiner.refine(large, poses), "usual": lambda: refiner.refine(image, others)})
+    return {name: ms / 8 for name, ms in spent.items()}
+
+
+START = """
+import time
+start = time.perf_counter()
+import torch
+middle = time.perf_counter()
+import pose_refine
+imported = time.perf_counter()
+import numpy as np
+pose_refine.refine(np.zeros((480, 640, 3), np.uint8), np.random.default_rng(0).random((1, 17, 2)) * 400)
+print(middle - start, imported - middle, time.perf_counter() - imported)
+"""
+
+
+def start() -> dict[str, float]:
+    """Seconds in fresh interpreters: import torch, import pose_refine after it, first result after that; the best."""
+    command = [sys.executable, "-c", START]
+    runs = [subprocess.run(command, check=True, capture_output=True, text=True).stdout.split() for _ in range(ROUNDS)]
+    return dict(zip(("torch", "pose_refine", "first_result"), np.array(runs, float).min(0).tolist(), strict=True))
+
+
+def table(result: dict) -> str:
+    """README.md's table: what was asked of it beside what was measured."""
+    o, r, c, h, s = (result[k] for k in ("overhead", "rivals", "crowds", "huge", "start"))
+    shares = ", ".join(f"{100 * o[str(n)]['network'] / o[str(n)]['refine']:.0f}" for n in CROWDS)
+    rows = [
+        ("`refine()` as a share of the bare network's speed, 1, 8, 64, 1,000 people an image", f"{shares} %", ">= 80 %")
+    ]
+    for runtime, spent in r.items():
+        for name in SHAPES:
+            rows.append((f"a person, `{name}` in {runtime}, against MoveNet Lightning at 192 x 192 there",
+                         f"{spent[name] / spent['lightning']:.2f} x", "<= 1.5 x"))  # fmt: skip
+    for rival, asked, title in (
+        ("posefix", 20, "PoseFix's network (ResNet-152, 384 x 288)"),
+        ("vitpose", 3, "ViTPose-B"),
+    ):
+        fastest = min(min(spent["base"], np.inf) for spent in r.values())
+        rows.append((f"people a second against {title} in torch: `base`, `base` in its best runtime",
+                     f"{r['torch'][rival] / r['torch']['base']:.0f} x, {r['torch'][rival] / fastest:.0f} x",
+                     f">= {asked} x"))  # fmt: skip
+    flat = [c[n] / c["8"] for n in ("100", "1000", "10000")]
+    rows += [
+        ("cost of a person among 100, 1,000, 10,000, against 8", ", ".join(f"{f:.2f}" for f in flat), "0.9 to 1.1"),
+        ("memory that 10,000 people take beyond 1,000", f"{c['more_memory_mb']:.0f} MB", ""),
+        ("a person in 12,000 x 8,000 pixels against 1,920 x 1,080", f"{h['huge'] / h['usual']:.2f} x", ""),
+        ("`import pose_refine` beyond `import torch`; first result after it",
+         f"{s['pose_refine']:.2f} s; {s['first_result']:.2f} s", "< 0.5 s; < 1 s"),
+    ]  # fmt: skip
+    head = "| what | measured | aim |\n|---|---|---|\n"
+    lines = "\n".join(f"| {what} | {value} | {aim} |" for what, value, aim in rows)
+    base = r["torch"]["base"]
+    return f"{head}{lines}\n\nOn {result['machine']}; `base` in torch takes {base:.0f} ms a person there."
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--readme", action="store_true", help="also write README.md's table")
+    parser.add_argument("-o", "--out", type=Path, default=OUT, help="default: %(default)s")
+    parser.add_argument("--work", type=Path, required=True, help="folder for random weights")
+    arguments = parser.parse_args()
+    refiners = {
+        runtime: {n: refiner_of(shape, arguments.work / n, runtime) for n, shape in SHAPES.items()}
+        for runtime in ("torch", "onnx")
+    }
+    base = refiners["torch"]["base"]
+    result = {"machine": machine(), "overhead": overhead(base), "rivals": beside_rivals(refiners)}
+    result |= {"crowds": crowds(base), "huge": huge(base), "start": start()}
+    arguments.out.write_text(json.dumps(tables.rounded(result), indent=1) + "\n")
+    print(table(result))
+    if arguments.readme:
+        page = tables.README.read_text(encoding="utf-8")
+        tables.README.write_text(tables.between_markers(page, table(result), BEGIN, END), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Devices, and batches that their memory does not hold."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from pose_refine.crops import Views
+from pose_refine.devices import usable_device, within_memory
+
+
+def views_of(people):
+    numbered = np.arange(people, dtype=np.float32)
+    return Views(
+        np.zeros((people, 2, 2, 3), np.uint8),
+        np.broadcast_to(numbered[:, None, None], (people, 19, 2)),
+        np.zeros((people, 3, 19, 2), np.float32),
+        np.zeros((people, 2, 3), np.float32),
+    )
+
+
+def device_for(most, seen):
+    """A network whose memory holds `most` people."""
+
+    def look(views):
+        if len(views.crops) > most:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        assert len(views.crops) == len(views.initial) == len(views.others) == len(views.matrices)
+        seen.append(len(views.crops))
+        return np.array(views.initial)
+
+    return look
+
+
+@pytest.mark.parametrize(("people", "most", "batches"), [(7, 8, [7]), (7, 4, [3, 4]), (5, 1, [1, 1, 1, 1, 1])])
+def test_what_does_not_fit_is_halved_and_stays_in_order(people, most, batches, caplog):
+    seen = []
+    with caplog.at_level(logging.WARNING):
+        out = within_memory(device_for(most, seen), views_of(people))
+    assert out[:, 0, 0].tolist() == list(range(people))
+    assert seen == batches
+    assert bool(caplog.records) == (len(batches) > 1)
+
+
+def test_one_person_who_does_not_fit_is_an_error():
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        within_memory(device_for(0, []), views_of(3))
+
+
+def test_usable_device():
+    assert usable_device("cpu") == torch.device("cpu")
+    with pytest.raises(ValueError, match="device: cannot use 'abacus'"):
+        usable_device("abacus")
