@@ -141,9 +141,16 @@ def test_between_markers():
         tables.between_markers("no markers", "new")
 
 
-def test_the_readme_shows_the_figures_of_the_embedded_weights():
-    result = json.loads(tables.QUALITY.read_text())
-    assert result["sha256"] == weights.read_config(weights.find(None)).sha256
-    for page, content in ((tables.README, tables.block(result)), (tables.CARD, tables.card(result))):
+@pytest.mark.parametrize("name", tables.QUALITY)
+def test_figures_are_of_these_weights(name):
+    assert json.loads(tables.QUALITY[name].read_text())["sha256"] == weights.read_config(weights.find(name)).sha256
+
+
+def test_the_default_weights_are_those_of_the_readme():
+    assert weights.find(None) == weights.find(tables.DEFAULT)
+
+
+def test_the_pages_show_the_figures():
+    for page, content in tables.pages():
         text = page.read_text(encoding="utf-8")
         assert tables.between_markers(text, content) == text

@@ -7,14 +7,14 @@ pose); and MoveNet Thunder run again on the box of the pose. Then recovery of re
 calibration, and two papers' tables from scaled errors. figures.py says what the figures are.
 
 Writes tests/benchmarks/quality.json, with the weights' SHA-256, and with --readme the tables between the markers of
-README.md and the calibration picture. `tables.py` alone writes them anew from quality.json.
+README.md and the model cards, and the calibration picture. `tables.py` alone writes these anew. The small weights' file
+is made with --weights small -o tests/benchmarks/quality_small.json.
 """
 
 import argparse
 import json
 import platform
 import sys
-import time
 from pathlib import Path
 
 import figures
@@ -30,7 +30,6 @@ from pose_refine import Refiner, weights
 from pose_refine.training.movenet import MoveNet
 
 REMOVED = 0.2  # share of a person's joints, the lowest-scored, that recovery is measured on
-OUT = Path(__file__).with_name("quality.json")
 
 
 def measure(refiner: Refiner, movenet: MoveNet, dev: DevSet, estimator: int) -> dict:
@@ -85,29 +84,6 @@ def perfect(refiner: Refiner, dev: DevSet) -> list[dict[str, float]]:
     return rows
 
 
-def cost(refiner: Refiner, dev: DevSet) -> dict[str, float]:
-    """Milliseconds a person of refine(), and of the bare network on as many crops, in turns."""
-    crops = torch.zeros(4, 3, 256, 192).contiguous(memory_format=torch.channels_last)
-    maps = torch.zeros(4, 38, 32, 24), torch.zeros(4, 38, 64, 48)
-    spent = np.zeros(2)
-
-    def step(image: np.ndarray, poses: np.ndarray) -> np.ndarray:
-        start = time.perf_counter()
-        out = refiner.refine(image, poses)
-        middle = time.perf_counter()
-        with torch.inference_mode():
-            for k in range(0, len(poses), 4):
-                n = min(4, len(poses) - k)
-                refiner._model.network(crops[:n], maps[0][:n], maps[1][:n])
-        spent[:] += middle - start, time.perf_counter() - middle
-        return out
-
-    poses = dev.predicted(0)
-    run_all(dev.people, poses, step)
-    people = (~np.isnan(poses[..., 0]).all(1)).sum()
-    return dict(zip(("refine_ms", "network_ms"), (1e3 * spent / people).tolist(), strict=True))
-
-
 def measure_all(arguments: argparse.Namespace) -> dict:
     source = weights.find(arguments.weights)
     refiner = Refiner.from_pretrained(source, device="cpu")
@@ -120,7 +96,6 @@ def measure_all(arguments: argparse.Namespace) -> dict:
     out["perfect"] = perfect(refiner, coco)
     out["poserefiner"] = scaled.poserefiner_rows(lsp, refined(refiner))
     out["posefix"] = scaled.posefix_rows(coco, refined(refiner))
-    out["cost"] = cost(refiner, coco)
     return out
 
 
@@ -143,14 +118,14 @@ def main() -> None:
     parser.add_argument("--split", default="dev", help="default: %(default)s")
     parser.add_argument("--weights", help="default: embedded")
     parser.add_argument("--limit", type=int, help="look at so many images of a set")
-    parser.add_argument("-o", "--out", type=Path, default=OUT, help="default: %(default)s")
+    parser.add_argument("-o", "--out", type=Path, default=tables.QUALITY[tables.DEFAULT], help="default: %(default)s")
     parser.add_argument("--readme", action="store_true", help="also write README.md's tables and the picture")
     arguments = parser.parse_args()
     result = measure_all(arguments)
     arguments.out.write_text(json.dumps(tables.rounded(result), indent=1) + "\n")
     print("\n\n".join(tables.all_tables(result)))
     if arguments.readme:
-        tables.write(arguments.out)
+        tables.write()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-"""quality.json as tables, and the tables in README.md: python tests/benchmarks/tables.py"""
+"""quality.json as tables, and the tables in README.md and the model cards: python tests/benchmarks/tables.py"""
 
 import json
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-QUALITY = Path(__file__).with_name("quality.json")
-README, CARD, PICTURE = ROOT / "README.md", ROOT / "weights/base/README.md", ROOT / "docs/calibration.png"
+DEFAULT = "base"
+QUALITY = {"base": Path(__file__).with_name("quality.json"), "small": Path(__file__).with_name("quality_small.json")}
+CARD = {name: ROOT / "weights" / name / "README.md" for name in QUALITY}
+README, PICTURE = ROOT / "README.md", ROOT / "docs/calibration.png"
 BEGIN, END = "<!-- figures: written by tests/benchmarks/tables.py -->", "<!-- end of figures -->"
 NAMES = {
     "movenet_thunder": "MoveNet Thunder",
@@ -147,14 +149,14 @@ def block(result: Figures) -> str:
         *details,
         f"![Reliability of the scores](docs/{PICTURE.name})",
         "</details>",
-        cost(result),
+        source(result),
     ])  # fmt: skip
 
 
 def card(result: Figures) -> str:
     """What stands between the markers of the model card."""
     tables = main_table(result), score_table(result), perfect_table(result)
-    return "\n\n".join([introduction(result), *tables, cost(result)])
+    return "\n\n".join([introduction(result), *tables, source(result)])
 
 
 def introduction(result: Figures) -> str:
@@ -162,12 +164,8 @@ def introduction(result: Figures) -> str:
     return INTRODUCTION.format(**n)
 
 
-def cost(result: Figures) -> str:
-    times = result["cost"]
-    return (
-        f"Cost on {result['machine']}: {times['refine_ms']:.0f} ms a person, of which the bare network "
-        f"{times['network_ms']:.0f} ms. Weights: `{result['sha256'][:12]}`."
-    )
+def source(result: Figures) -> str:
+    return f"Measured on {result['machine']}. Weights: `{result['sha256'][:12]}`."
 
 
 def between_markers(text: str, content: str, begin: str = BEGIN, end: str = END) -> str:
@@ -200,13 +198,18 @@ def picture(result: Figures, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def write(quality: Path) -> None:
-    """README.md's block, the model card's, and the calibration picture, from quality.json."""
-    result = json.loads(quality.read_text())
-    for page, content in ((README, block(result)), (CARD, card(result))):
+def pages() -> list[tuple[Path, str]]:
+    """Where tables stand between markers, and what belongs there: README.md has the default weights', each card its own."""
+    results = {name: json.loads(path.read_text()) for name, path in QUALITY.items()}
+    return [(README, block(results[DEFAULT])), *((CARD[name], card(result)) for name, result in results.items())]
+
+
+def write() -> None:
+    """README.md's block, the model cards', and the calibration picture."""
+    for page, content in pages():
         page.write_text(between_markers(page.read_text(encoding="utf-8"), content), encoding="utf-8")
-    picture(result, PICTURE)
+    picture(json.loads(QUALITY[DEFAULT].read_text()), PICTURE)
 
 
 if __name__ == "__main__":
-    write(QUALITY)
+    write()
