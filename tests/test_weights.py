@@ -157,7 +157,6 @@ LOCAL = {
     "folder in a folder": ("my/weights", "my/weights"),
     "dotted": ("./base", "base"),
     "Path": (Path("my"), "my"),
-    "our name, not embedded, as a folder": ("small", "small"),
     "Path that reads like our name": (Path("base"), "base"),
 }
 HUB = {
@@ -187,22 +186,17 @@ def test_find_local(here, name):
     assert weights.find(source).resolve() == here / expected
 
 
-@pytest.mark.parametrize("source", [None, "base"])
-def test_find_embedded(here, source):
+@pytest.mark.parametrize(("source", "name"), [(None, "base"), ("base", "base"), ("small", "small")])
+def test_find_embedded(here, source, name):
     folder = weights.find(source)
     assert here not in folder.resolve().parents  # although there is a folder of that name
-    assert weights.read_config(folder).name == "base"
+    assert weights.read_config(folder).name == name
 
 
 @pytest.mark.parametrize("name", HUB)
 def test_find_on_the_hub(here, name):
     source, revision, expected = HUB[name]
     assert weights.find(source, revision) == ("fetched", *expected)
-
-
-def test_find_our_name_that_is_not_embedded_on_the_hub(here):
-    (here / "small").rmdir()
-    assert weights.find("small") == ("fetched", "pose-refine/small", None)
 
 
 @pytest.mark.parametrize("name", NOWHERE)

@@ -67,7 +67,7 @@ class Refiner:
         """Load weights.
 
         Args:
-            source: None (the embedded weights, no network needed), a folder, one of our names ("small", "base"),
+            source: None or "base" (accurate), "small" (fast): embedded, no network needed; a folder;
                 "org/name" or "hf://org/name[@revision]" on the Hugging Face hub.
             revision: Branch, tag or commit on the hub.
             device: Where to run; by default cuda, else mps, else cpu.

@@ -16,9 +16,8 @@ from safetensors.torch import save as save_tensors
 from pose_refine.model import Model
 from pose_refine.network import NetworkConfig
 
-NAMES = ("small", "base")
+NAMES = ("small", "base")  # embedded
 DEFAULT = "base"
-HUB_OWNER = "pose-refine"  # hub repositories of NAMES
 CONFIG, TENSORS = "config.json", "model.safetensors"
 _PACKAGE = Path(__file__).parent
 EMBEDDED = _PACKAGE / "_weights"  # in a wheel
@@ -55,14 +54,14 @@ def find(source: str | os.PathLike[str] | None, revision: str | None = None) -> 
     """The folder that holds `source`'s weights, fetched from the hub if need be.
 
     Args:
-        source: None (the embedded weights), a folder, a name in NAMES, "org/name" or "hf://org/name[@revision]".
+        source: A name in NAMES (None: DEFAULT), which are embedded, a folder, "org/name" or "hf://org/name[@revision]".
         revision: Branch, tag or commit on the hub.
 
     Returns:
         A local folder.
 
     Raises:
-        FileNotFoundError: No such folder, and no name of ours.
+        FileNotFoundError: No such folder, and no name of ours; an installation without its weights.
         TypeError: Neither a name nor a path.
         ValueError: The hub does not have it or cannot be reached; a revision for what is not on the hub.
     """
@@ -77,10 +76,8 @@ def find(source: str | os.PathLike[str] | None, revision: str | None = None) -> 
     for folder in (EMBEDDED / text, REPOSITORY / text) if named else ():
         if (folder / CONFIG).is_file():
             return folder
-    if source is None:
-        raise FileNotFoundError(f"this installation carries no weights: neither {EMBEDDED} nor {REPOSITORY} is there")
-    if named and not Path(text).is_dir():
-        return _fetch(f"{HUB_OWNER}/{text}", None)
+    if named:
+        raise FileNotFoundError(f"this installation lacks the weights {text!r}: neither in {EMBEDDED} nor {REPOSITORY}")
     if not Path(text).is_dir():
         raise FileNotFoundError(
             f"no weights at {text!r}: expected a folder, one of {NAMES}, 'org/name' or 'hf://org/name[@revision]'"

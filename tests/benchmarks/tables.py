@@ -199,7 +199,7 @@ def picture(result: Figures, path: Path) -> None:
 
 
 def pages() -> list[tuple[Path, str]]:
-    """Where tables stand between markers, and what belongs there: README.md has the default weights', each card its own."""
+    """Where tables stand between markers, and what belongs there: README.md has those of the default weights."""
     results = {name: json.loads(path.read_text()) for name, path in QUALITY.items()}
     return [(README, block(results[DEFAULT])), *((CARD[name], card(result)) for name, result in results.items())]
 

@@ -95,7 +95,7 @@ def make_clip(
 def hidden_but_sure(
     truth: np.ndarray, everything: np.ndarray, poses: list[tuple[np.ndarray, list]], least: float
 ) -> int:
-    """How many joints are sure, and right about one that is behind somebody and not labelled: to mMOTA they are wrong."""
+    """How many joints are sure, and right about one that is hidden and not labelled: to mMOTA they are wrong."""
     count = 0
     for true, whole, (found, _) in zip(truth, everything, poses, strict=True):
         hidden = np.where(np.isnan(true), whole, np.nan)[:, JOINTS]
