@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pose_refine import Refiner
+from pose_refine.cli import main
 from pose_refine.commands.demo import demo_input
 
 SHARED = Path(__file__).parents[1].parent / "shared"
@@ -28,6 +29,15 @@ def pose():
     """MoveNet's pose on it as (1, 17, 3); the joints that are not in the picture are NaN with score 0."""
     _, poses = demo_input("astronaut", "movenet_lightning")
     return np.concatenate([poses.keypoints, poses.scores[..., None]], -1)
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """The embedded weights as the command line exports them; that takes a while."""
+    pytest.importorskip("onnx")
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    assert main(["export", "-o", str(path)]) == 0
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,10 @@ import logging
 import sys
 
 from pose_refine import __version__
-from pose_refine.commands import convert, demo, evaluate, folder, info, report, run, video
+from pose_refine.commands import convert, demo, evaluate, export, folder, info, report, run, video
 
 log = logging.getLogger("pose_refine")
-COMMANDS = (demo, run, folder, video, report, evaluate, convert, info)
+COMMANDS = (demo, run, folder, video, report, evaluate, convert, export, info)
 EPILOG = """\
 `pose-refine COMMAND --help` tells more, with examples. Results of info and evaluate, and of -o -, go to standard
 output; all else is said on standard error. Nothing is overwritten without --overwrite.

@@ -143,7 +143,7 @@ class Decision(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of the similarity to the truth of each hypothesis (B, HYPOTHESES, K), and of being right (B, K)."""
-        joint = torch.eye(features.shape[1], device=features.device).expand(len(features), -1, -1)
+        joint = torch.eye(features.shape[1], device=features.device).expand(features.shape[0], -1, -1)
         y: Tensor = self.out(self.mix(self.read(torch.cat([features, joint], -1))))
         return y[..., :-1].transpose(1, 2), y[..., -1]
 

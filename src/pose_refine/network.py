@@ -60,7 +60,7 @@ def conv(
 
 def pad_for_stride2(x: Tensor) -> Tensor:
     """TensorFlow's SAME padding of a 3x3 stride-2 convolution on an even size: right and bottom only."""
-    return F.pad(x, (0, 1, 0, 1))
+    return F.pad(x, (0, 1, 0, 1), value=0.0)  # said, so that ONNX Runtime merges it into the convolution
 
 
 class Block(nn.Module):

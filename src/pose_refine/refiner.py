@@ -2,19 +2,19 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from pose_refine import formats, weights
+from pose_refine import backends, formats
 from pose_refine._types import Bytes, Floats
 from pose_refine.crops import Views, show, to_image, where_to_cut
-from pose_refine.devices import usable_device, within_memory
 from pose_refine.frames import Frames, Image
 from pose_refine.images import read_image
 from pose_refine.model import Model
+from pose_refine.onnx_model import OnnxModel
 from pose_refine.poses import Refinement
 from pose_refine.questions import answer, ask, hand_back
 from pose_refine.skeletons import get_skeleton
@@ -27,7 +27,8 @@ class Refiner:
     """A refiner: `Refiner.from_pretrained()`. It keeps nothing of a call: threads may share one.
 
     Args:
-        load: Gives the model, on the CPU; called once, when there is first a joint to refine.
+        load: Gives the model, on the CPU, or an OnnxModel for `device`; called once, when there is first a joint to
+            refine.
         device: Where to run it; by default cuda, else mps, else cpu.
         dtype: Of the network: torch.float32 (the default), or bfloat16 / float16 by autocast: faster where the device
             has instructions for it, and not the same answers.
@@ -35,7 +36,7 @@ class Refiner:
 
     def __init__(
         self,
-        load: Callable[[], Model],
+        load: backends.Load,
         *,
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
@@ -43,16 +44,21 @@ class Refiner:
         self.dtype = torch.float32 if dtype is None else dtype
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype must be one of {DTYPES}, got {dtype!r}")
-        self.device = usable_device(device)
+        self.device = backends.usable_device(device)
         self._load = load
         self._lock = threading.Lock()
-        self._loaded: Model | None = None
+        self._loaded: Model | OnnxModel | None = None
 
     @property
-    def _model(self) -> Model:
+    def _model(self) -> Model | OnnxModel:
         with self._lock:  # two threads must not load it twice
             if self._loaded is None:
-                self._loaded = self._load().to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                model = self._load()
+                if isinstance(model, Model):
+                    model = model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                elif self.dtype != torch.float32:
+                    raise ValueError(f"dtype: ONNX Runtime computes in torch.float32, got {self.dtype}")
+                self._loaded = model
             return self._loaded
 
     @classmethod
@@ -63,21 +69,27 @@ class Refiner:
         revision: str | None = None,
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
+        backend: str = "torch",
     ) -> "Refiner":
         """Load weights.
 
         Args:
-            source: None or "base" (accurate), "small" (fast): embedded, no network needed; a folder;
-                "org/name" or "hf://org/name[@revision]" on the Hugging Face hub.
+            source: None or "base" (accurate), "small" (fast): embedded, no network needed; a folder; "org/name" or
+                "hf://org/name[@revision]" on the Hugging Face hub; or a file that `pose-refine export` wrote, its name
+                ends in .onnx.
             revision: Branch, tag or commit on the hub.
             device: Where to run; by default cuda, else mps, else cpu.
             dtype: torch.float32 (the default), or torch.bfloat16 / float16 for autocast.
+            backend: "torch", or "onnx" for ONNX Runtime (extra [onnx]; cpu or cuda, float32), which runs .onnx files
+                in any case. It exports other sources anew each time, which takes seconds.
 
         Raises:
             FileNotFoundError: No such folder.
-            ValueError: The weights are damaged, do not fit, or cannot be had from the hub.
+            ImportError: ONNX Runtime is asked for, and not there.
+            ValueError: The weights are damaged, do not fit, or cannot be had from the hub; an unknown backend.
         """
-        refiner = cls(lambda: weights.load(weights.find(source, revision))[0], device=device, dtype=dtype)
+        load, device = backends.choose(source, revision, backend, device)
+        refiner = cls(load, device=device, dtype=dtype)
         refiner._model  # noqa: B018  # so that what is wrong with the source is said here
         return refiner
 
@@ -263,7 +275,7 @@ class Refiner:
 
     def _look(self, views: Views) -> Floats:
         """What the network says of one batch, (N, 19, 3) x, y in image pixels, score."""
-        return within_memory(self._ask, views)
+        return backends.within_memory(self._ask, views)
 
     @torch.inference_mode()
     def _ask(self, views: Views) -> Floats:
@@ -283,7 +295,8 @@ def _cached(source: str | os.PathLike[str] | None, device: str | torch.device | 
     """One refiner a source and device; it loads when it is first needed."""
     with _refiners_lock:
         if (source, device) not in _refiners:
-            _refiners[source, device] = Refiner(lambda: weights.load(weights.find(source))[0], device=device)
+            load, place = backends.choose(source, device=device)
+            _refiners[source, device] = Refiner(load, device=place)
         return _refiners[source, device]
 
 

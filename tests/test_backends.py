@@ -1,4 +1,4 @@
-"""Devices, and batches that their memory does not hold."""
+"""Where the network runs, and batches that its memory does not hold."""
 
 import logging
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from pose_refine.backends import usable_device, within_memory
 from pose_refine.crops import Views
-from pose_refine.devices import usable_device, within_memory
 
 
 def views_of(people):

@@ -1,0 +1,82 @@
+"""What runs the model, and where: torch, or ONNX Runtime; and what fits there."""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pose_refine import onnx_model, weights
+from pose_refine._types import Floats
+from pose_refine.crops import Views
+from pose_refine.model import Model
+from pose_refine.onnx_model import OnnxModel
+
+BACKENDS = ("torch", "onnx")
+Load = Callable[[], Model | OnnxModel]
+log = logging.getLogger(__name__)
+
+
+def usable_device(device: str | torch.device | None) -> torch.device:
+    """`device`; by default cuda if there is one, else mps, else cpu.
+
+    Raises:
+        ValueError: It is not one, or this machine or this build of torch lacks it.
+    """
+    if device is None and not torch.cuda.is_available():
+        device = "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=device or "cuda").device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device: cannot use {device!r}: {error}") from error
+
+
+def choose(
+    source: str | os.PathLike[str] | None,
+    revision: str | None = None,
+    backend: str = "torch",
+    device: str | torch.device | None = None,
+) -> tuple[Load, torch.device]:
+    """How to load a source, and the device where it will run; arguments as of `Refiner.from_pretrained`.
+
+    Raises:
+        ImportError: ONNX Runtime is to run it, and is not installed.
+        ValueError: Another backend, a device that is not there, or a revision of a file.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")
+    exported = isinstance(source, (str, os.PathLike)) and os.fspath(source).endswith(onnx_model.SUFFIX)
+    if backend == "torch" and not exported:
+        return lambda: weights.load(weights.find(source, revision))[0], usable_device(device)
+    if exported and revision is not None:
+        raise ValueError(f"revision: only weights on the hub have revisions, {source!r} is a file")
+    if device is None and onnx_model.PROVIDERS["cuda"] not in onnx_model.runtime().get_available_providers():
+        device = "cpu"
+    place = usable_device(device)
+
+    def load() -> OnnxModel:
+        if exported and source is not None:
+            return OnnxModel(Path(source).read_bytes(), place, os.fspath(source))
+        return OnnxModel(onnx_model.to_onnx(*weights.load(weights.find(source, revision))), place)
+
+    return load, place
+
+
+def within_memory(look: Callable[[Views], Floats], views: Views) -> Floats:
+    """`look` at a batch; where the device's memory does not hold it, at its halves.
+
+    Raises:
+        torch.cuda.OutOfMemoryError: Not even one person fits.
+    """
+    try:
+        return look(views)
+    except torch.cuda.OutOfMemoryError:
+        people = len(views.crops)
+        if people == 1:
+            raise
+    torch.cuda.empty_cache()  # out of the handler, whose traceback holds the tensors
+    log.warning("out of memory with %d people at once: going on with half as many; see batch_size", people)
+    halves = (views.of(slice(people // 2)), views.of(slice(people // 2, None)))
+    return np.concatenate([within_memory(look, half) for half in halves])

@@ -1,0 +1,182 @@
+"""The exported model answers as torch does, whoever is in the batch."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from pose_refine import Refiner, onnx_model, refine, weights
+from pose_refine.commands.demo import demo_input, exchanged
+from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH
+from pose_refine.model import Model
+from pose_refine.network import NetworkConfig
+from pose_refine.onnx_model import EXTRA, INPUTS, OnnxModel, to_onnx
+from pose_refine.skeletons import NETWORK
+
+onnx = pytest.importorskip("onnx")
+ort = pytest.importorskip("onnxruntime")
+
+CPU = torch.device("cpu")
+CONTROL_FLOW = {"If", "Loop", "Scan"}
+TINY = {"crop's size": (256, 192), "another size": (192, 160)}
+
+
+def given(people):
+    """Crops of smooth noise, poses anywhere in and around them; some joints missing, some people alone."""
+    rng = np.random.default_rng(people)
+    crops = rng.integers(0, 256, (people, 16, 12, 3), np.uint8).repeat(16, 1).repeat(16, 2)
+    initial, others = (rng.uniform(-20, 240, (people, *n, 19, 2)).astype(np.float32) for n in ((), (3,)))
+    initial[rng.random(initial.shape[:2]) < 0.2] = np.nan
+    initial[0, :, 0] += 3e4  # far outside
+    others[0, 1:] = np.nan
+    others[-1] = np.nan
+    assert crops.shape[1:] == (CROP_HEIGHT, CROP_WIDTH, 3)
+    return tuple(torch.from_numpy(a) for a in (crops, initial, others))
+
+
+def answers_alike(other, model, people):
+    with torch.inference_mode():
+        keypoints, scores = model(*given(people))
+    found, sure = other(*given(people))
+    assert found.shape == (people, 19, 2)
+    assert sure.shape == (people, 19)
+    torch.testing.assert_close(found, keypoints, atol=0.05, rtol=0)
+    torch.testing.assert_close(sure, scores, atol=1e-3, rtol=0)
+
+
+@pytest.fixture(scope="module", params=TINY)
+def tiny(request, tmp_path_factory):
+    """An untrained model, and its export, which leaves the model, the random numbers and torch's settings alone."""
+    torch.manual_seed(0)
+    model = Model(NetworkConfig("lightning", width=8, size=TINY[request.param])).eval()
+    for parameter in (model.network.pose_branch.out.weight, model.network.pose_input.write.weight):
+        torch.nn.init.normal_(parameter, std=0.5)  # else the pose would not enter
+    config = weights.save(model, "tiny", tmp_path_factory.mktemp("weights"))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    random = torch.get_rng_state()
+    data = to_onnx(model, config)
+    assert torch.equal(torch.get_rng_state(), random)
+    assert torch.backends.mha.get_fastpath_enabled()
+    assert not model.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    return model, data
+
+
+@pytest.mark.parametrize("people", [1, 2, 5])
+def test_the_embedded_weights(exported, refiner, people):
+    answers_alike(OnnxModel(exported.read_bytes(), CPU), refiner._model, people)
+
+
+@pytest.mark.parametrize("people", [1, 2, 5])
+def test_untrained_weights(tiny, people):
+    model, data = tiny
+    answers_alike(OnnxModel(data, CPU), model, people)
+
+
+def test_the_graph(tiny):
+    """Nothing that keeps other runtimes from reading it, or ONNX Runtime from being fast."""
+    graph = onnx.load_from_string(tiny[1])
+    onnx.checker.check_model(graph, full_check=True)
+    assert [(o.domain, o.version) for o in graph.opset_import] == [("", 17)]
+    assert not CONTROL_FLOW & {node.op_type for node in graph.graph.node}
+    shapes = {i.name: [d.dim_param or d.dim_value for d in i.type.tensor_type.shape.dim] for i in graph.graph.input}
+    assert shapes == {
+        "crops": ["people", 256, 192, 3],
+        "initial": ["people", 19, 2],
+        "others": ["people", 3, 19, 2],
+    }
+    assert [o.name for o in graph.graph.output] == ["keypoints", "scores"]
+
+
+def test_the_metadata(exported):
+    facts = ort.InferenceSession(exported, providers=["CPUExecutionProvider"]).get_modelmeta().custom_metadata_map
+    config = weights.read_config(weights.find(None))
+    assert facts == {"name": "base", "sha256": config.sha256, "joints": ",".join(NETWORK.joints)}
+
+
+@pytest.mark.parametrize("photograph", ["cameraman", "astronaut"])
+def test_refine_by_a_file(exported, refiner, photograph):
+    image, poses = demo_input(photograph, {"cameraman": "mediapipe", "astronaut": "movenet_lightning"}[photograph])
+    for given in (poses, exchanged(poses)):
+        by_torch = refiner.refine(image, given)
+        for by_file in (Refiner.from_pretrained(exported).refine(image, given), refine(image, given, model=exported)):
+            np.testing.assert_allclose(by_file.keypoints, by_torch.keypoints, atol=0.05 * max(image.shape) / 256)
+            np.testing.assert_allclose(by_file.scores, by_torch.scores, atol=1e-3)
+
+
+def test_refine_by_a_folder(tiny, tmp_path, photo, pose, monkeypatch):
+    """Its weights are exported in memory."""
+    config = weights.save(tiny[0], "tiny", tmp_path)
+    monkeypatch.setattr(onnx_model, "to_onnx", lambda model, its: {config: tiny[1]}[its])
+    by_torch, by_onnx = (Refiner.from_pretrained(tmp_path, device="cpu", backend=b) for b in ("torch", "onnx"))
+    np.testing.assert_allclose(by_onnx.refine(photo, pose), by_torch.refine(photo, pose), atol=0.1)
+
+
+def test_as_many_threads_as_torch(tiny):
+    options = OnnxModel(tiny[1], CPU)._session.get_session_options()
+    assert options.intra_op_num_threads == torch.get_num_threads()
+
+
+def other_joints(data):
+    graph = onnx.load_from_string(data)
+    onnx.helper.set_model_props(graph, {"joints": "nose"})
+    return graph.SerializeToString()
+
+
+BAD_FILES = {
+    "empty": (lambda d: b"", "cannot load it"),
+    "truncated": (lambda d: d[: len(d) // 2], "cannot load it"),
+    "a text": (lambda d: b"pose", "cannot load it"),
+    "of another network": (other_joints, "expected a file of pose-refine export, got one whose joints are nose"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_files_that_are_no_export(tiny, tmp_path, name):
+    damage, words = BAD_FILES[name]
+    (tmp_path / "model.onnx").write_bytes(damage(tiny[1]))
+    with pytest.raises(ValueError, match=rf"model\.onnx: .*{words}"):
+        Refiner.from_pretrained(tmp_path / "model.onnx", device="cpu")
+
+
+BAD_WISHES = {
+    "unknown backend": ({"backend": "tensorrt"}, "backend must be one of .*'torch', 'onnx'.*, got 'tensorrt'"),
+    "bfloat16": ({"dtype": torch.bfloat16}, "dtype: ONNX Runtime computes in torch.float32, got torch.bfloat16"),
+    "revision": ({"revision": "v1"}, "revision: only weights on the hub"),
+    "no such device": ({"device": "nonsense"}, "cannot use 'nonsense'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_WISHES)
+def test_what_a_file_cannot_do(exported, name):
+    wish, words = BAD_WISHES[name]
+    with pytest.raises(ValueError, match=words):
+        Refiner.from_pretrained(exported, **wish)
+
+
+@pytest.mark.parametrize("device", ["cuda:1", "mps"])
+def test_devices_that_onnx_runtime_lacks(tiny, monkeypatch, device):
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(ValueError, match=f"ONNX Runtime cannot use '{device}', it has .*CPUExecutionProvider"):
+        OnnxModel(tiny[1], torch.device(device))
+
+
+def test_no_such_file():
+    with pytest.raises(FileNotFoundError, match=r"none\.onnx"):
+        Refiner.from_pretrained("none.onnx")
+
+
+@pytest.mark.parametrize("name", ["onnx", "onnxruntime"])
+def test_without_the_package(monkeypatch, name):
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError) as caught:
+        if name == "onnx":
+            to_onnx(*weights.load(weights.find(None)))
+        else:
+            Refiner.from_pretrained("model.onnx")
+    assert str(caught.value) == EXTRA == 'ONNX needs more packages: pip install "pose-refine[onnx]"'
+
+
+def test_inputs_are_named_as_the_arguments():
+    assert INPUTS == tuple(OnnxModel.__call__.__annotations__)[:3] == tuple(Model.forward.__annotations__)[:3]
