@@ -14,7 +14,7 @@ EVIDENCE = 22  # numbers a joint that the decision sees
 GIVEN = 0  # of them: whether the pose claims the joint
 HYPOTHESES = 3  # where a joint may be: claimed, found, found while doubting the claim
 CLOSE = 1.0  # OKS units: hypotheses this near each other are averaged
-MARGIN_OF_PROOF = 0.2  # so much better a place far from the claim must be: good joints must stay good
+MARGIN_OF_PROOF = 0.15  # so much better a place far from the claim must be: good joints must stay good
 SOFT = 0.2  # differences in quality that matter little in that average
 
 
