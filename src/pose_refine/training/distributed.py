@@ -76,8 +76,10 @@ def sum_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
         return
     gradients = [p.grad for p in parameters if p.grad is not None]
     together = total(torch.cat([g.flatten() for g in gradients]))
-    for gradient, summed in zip(gradients, together.split([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(summed.view_as(gradient))
+    place = 0
+    for gradient in gradients:
+        gradient.copy_(together[place : place + gradient.numel()].view_as(gradient))
+        place += gradient.numel()
 
 
 def from_first(value: T) -> T:
