@@ -13,6 +13,7 @@ EPILOG = """\
 TABLE: Parquet or JSON lines (.jsonl, .json), one row an image; columns `image` (a path that every machine can read, in
 no other row), `poses` (JSON text of any format that refine() takes, or nested lists (N, K, 3)), and others, kept.
 OUT: the same rows, poses refined, and `error`: "" or why a row was left as it was. The order of the rows is not kept.
+Every machine has to see TABLE, OUT and OUT.done under these paths.
 Killed? The same command goes on: rows that are done are named in OUT.done until all are.
 A GPU is shared by several actors, so that images are read while it works: --actors 4 --gpus-per-actor 0.25 for one.
 """
@@ -29,14 +30,16 @@ def main():
     parser.add_argument("--batch-rows", type=int, default=64, help="images handed over at once (default: %(default)s)")
     a = parser.parse_args()
     out, done = a.output.resolve(), a.output.resolve().with_name(f"{a.output.name}.done")
-    for folder in (out, done) if a.overwrite else ():
-        shutil.rmtree(folder, ignore_errors=True)
-    if out.exists() and not done.exists():
+    if a.table.resolve().is_relative_to(out):
+        parser.error(f"TABLE lies in OUT, {out}")
+    if out.exists() and not done.exists() and not a.overwrite:
         parser.error(f"{out} exists; use --overwrite to replace it")
     ray.init(ignore_reinit_error=True)
     most = int(ray.cluster_resources()["CPU"]) - 1  # each actor takes a core, and reading and writing one
     if not 1 <= (a.actors or most) <= most:
         parser.error(f"--actors: expected 1 to {most}, one fewer than the cores of the cluster, got {a.actors or most}")
+    for folder in (out, done) if a.overwrite else ():
+        shutil.rmtree(folder, ignore_errors=True)
     ray.data.DataContext.get_current().checkpoint_config = CheckpointConfig("image", str(done))
     json_lines = a.table.suffix in (".json", ".jsonl")
     rows = (ray.data.read_json if json_lines else ray.data.read_parquet)(str(a.table.resolve()))
