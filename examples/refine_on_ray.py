@@ -25,7 +25,7 @@ def main():
     parser.add_argument("table", type=Path, metavar="TABLE", help="file, or folder of files")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", required=True, help="folder to write")
     parser.add_argument("--overwrite", action="store_true", help="begin anew, over what is in OUT")
-    parser.add_argument("--actors", type=int, help="processes that refine (default: one fewer than cores)")
+    parser.add_argument("--actors", type=int, help="processes that refine (default and most: two fewer than cores)")
     parser.add_argument("--gpus-per-actor", type=float, default=0, help="default: %(default)s, a CPU core alone")
     parser.add_argument("--batch-rows", type=int, default=64, help="images handed over at once (default: %(default)s)")
     a = parser.parse_args()
@@ -35,9 +35,9 @@ def main():
     if out.exists() and not done.exists() and not a.overwrite:
         parser.error(f"{out} exists; use --overwrite to replace it")
     ray.init(ignore_reinit_error=True)
-    most = int(ray.cluster_resources()["CPU"]) - 1  # each actor takes a core, and reading and writing one
+    most = int(ray.cluster_resources()["CPU"]) - 2  # each takes one; one reads and writes, one finds what is done
     if not 1 <= (a.actors or most) <= most:
-        parser.error(f"--actors: expected 1 to {most}, one fewer than the cores of the cluster, got {a.actors or most}")
+        parser.error(f"--actors: expected 1 to {most}, two fewer than the cores of the cluster, got {a.actors or most}")
     for folder in (out, done) if a.overwrite else ():
         shutil.rmtree(folder, ignore_errors=True)
     ray.data.DataContext.get_current().checkpoint_config = CheckpointConfig("image", str(done))
