@@ -103,6 +103,16 @@ def test_a_batch_is_drawn_from_its_generator_alone(loaded):
     assert not torch.equal(first.image, other.image)
 
 
+def test_parts_of_a_batch_are_the_batch(loaded):
+    images, people = loaded
+    others, rows = nearest_others(people), np.arange(7)
+    parts = (slice(None), slice(0, 3), slice(3, 7))
+    whole, *shares = (make_batch(images, people, others, rows, np.random.default_rng(0), part) for part in parts)
+    for name, tensor in vars(whole).items():
+        together = torch.cat([getattr(share, name) for share in shares])
+        torch.testing.assert_close(together, tensor, atol=1e-4, rtol=0, equal_nan=True)
+
+
 def blob_at_the_left_wrist(people, count=48):
     """The same person many times, in a dark image with a bright disc at its left wrist."""
     place = people.keypoints[0, LEFT_WRIST].round()
@@ -124,7 +134,7 @@ def brightest(image):
 
 def test_truth_lies_on_what_the_crop_shows_however_turned_and_mirrored(loaded, monkeypatch):
     """A bright disc at the left wrist appears at that wrist, or, in a mirror, at the one then called right."""
-    monkeypatch.setattr(batches, "hide_patch", lambda image, generator: image)
+    monkeypatch.setattr(batches, "hide_patch", lambda image, draw: image)
     monkeypatch.setattr(
         batches, "initial_poses", lambda truth, rng: (truth.poses, truth.others, np.zeros(len(truth.poses), bool))
     )
@@ -176,13 +186,15 @@ def test_hidden_poses_are_not_shown_but_still_say_where_to_cut(loaded, monkeypat
     assert not torch.isnan(batch.truth[hidden]).flatten(1).all(1).any()
 
 
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
+def drawing(seed=0):
+    """Draws for 400 crops."""
+    generator = torch.Generator().manual_seed(seed)
+    return lambda *shape: torch.rand(400, *shape, generator=generator)
 
 
 def test_recolour_stays_in_range_and_greys_a_few():
-    image = torch.rand(400, 3, 4, 4, generator=seeded(1)) * 2 - 1
-    out = batches.recolour(image, seeded())
+    image = drawing(1)(3, 4, 4) * 2 - 1
+    out = batches.recolour(image, drawing())
     assert out.abs().max() <= 1
     grey = (out == out[:, :1]).flatten(1).all(1)
     assert 0.01 < grey.float().mean() < 0.1
@@ -191,14 +203,14 @@ def test_recolour_stays_in_range_and_greys_a_few():
 
 def test_blur_halves_the_resolution_of_a_share():
     checkered = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(8, 8).expand(400, 3, 16, 16)
-    out = batches.blur(checkered, seeded(), share=0.3)
+    out = batches.blur(checkered, drawing(), share=0.3)
     blurred = (out.abs() < 1e-6).flatten(1).all(1)
     assert blurred.float().mean() == pytest.approx(0.3, abs=0.07)
     assert torch.equal(out[~blurred], checkered[~blurred])
 
 
 def test_hide_patch_greys_a_rectangle_of_a_share():
-    out = batches.hide_patch(torch.ones(400, 3, 64, 48), seeded(), share=0.4)
+    out = batches.hide_patch(torch.ones(400, 3, 64, 48), drawing(), share=0.4)
     gone = (out == 0).all(1)
     chosen = gone.any(2).any(1)
     assert chosen.float().mean() == pytest.approx(0.4, abs=0.07)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from pose_refine.network import WIDTHS
+from pose_refine.training import distributed
 from pose_refine.training.export import export
 from pose_refine.training.loop import Settings, train
 
@@ -19,6 +20,7 @@ EPILOG = """\
 example:
   python -m pose_refine.training train --data DATA --init movenet_thunder.safetensors --out runs/base
   python -m pose_refine.training export --data DATA --run runs/base --name base --to weights/base
+  torchrun --nproc-per-node 8 -m pose_refine.training train --batch 256 --data DATA ...  # eight GPUs, or processes
 
 The data folder holds, as far as you have them:
   coco/person_keypoints_train.json, coco/train/         COCO keypoint format, images of at most --side pixels
@@ -29,6 +31,10 @@ One image in seventeen is held out; it is what the run is watched on, and what t
 
 A run is resumed from OUT/checkpoint.pt by the same command. Two CPU cores with AVX-512 BF16 train some 30 crops a
 second (thunder), 60 (lightning); where the CPU has no bf16 instructions, --no-bf16 is faster.
+
+Started by torchrun, on one machine or several, the processes share each step's --batch and compute what one process
+would: the same crops, losses and weights, up to rounding. The first alone reads and writes OUT. Each holds all images
+in memory; on CUDA each takes the GPU of its local rank. On CPUs set OMP_NUM_THREADS to the cores for one process.
 """
 
 
@@ -67,7 +73,7 @@ OPTIONS = {  # options of "train" that are a number, and what they are; defaults
     "height": "pixels, at which a crop is looked at",
     "across": "pixels, its width there",
     "steps": "length of the schedule",
-    "batch": "crops a step",
+    "batch": "crops a step, of all processes together",
     "seed": "of all that is drawn",
     "side": "images are stored this large, pixels",
     "watch-every": "steps between checkpoints",
@@ -102,7 +108,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     keep_memory()
     if command == "train":
-        train(Settings(**{**arguments, "without": tuple(arguments["without"])}))
+        with distributed.processes(arguments["device"]) as device:
+            train(Settings(**{**arguments, "device": device, "without": tuple(arguments["without"])}))
     else:
         export(**arguments)
 

@@ -1,5 +1,6 @@
 """Batches, cut and varied on the device that trains."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH, MAX_REDUCTION, crop_boxes
 from pose_refine.skeletons import NETWORK
 from pose_refine.training.data import People, take
 from pose_refine.training.synthesis import initial_poses, trust_in
+
+Draw = Callable[..., Tensor]  # uniform random numbers in [0, 1): draw(*shape) gives (B, *shape)
 
 
 @dataclass(frozen=True)
@@ -65,28 +68,26 @@ def cut(images: Tensor, rows: AnyArray, matrices: Floats) -> Tensor:
     return crops
 
 
-def recolour(image: Tensor, generator: torch.Generator) -> Tensor:
+def recolour(image: Tensor, draw: Draw) -> Tensor:
     """Brightness, contrast, white balance; a few without colour."""
 
     def uniform(low: float, high: float, channels: int = 1) -> Tensor:
-        drawn = torch.rand(len(image), channels, 1, 1, generator=generator, device=image.device)
-        return low + (high - low) * drawn
+        return low + (high - low) * draw(channels, 1, 1)
 
     image = image * uniform(0.7, 1.3) * uniform(0.9, 1.1, 3) + uniform(-0.2, 0.2)
     grey = uniform(0, 1) < 0.05
     return torch.where(grey, image.mean(1, keepdim=True), image).clamp(-1, 1)
 
 
-def blur(image: Tensor, generator: torch.Generator, share: float = 0.15) -> Tensor:
+def blur(image: Tensor, draw: Draw, share: float = 0.15) -> Tensor:
     """Half resolution for a share of the crops: photographs that were enlarged."""
     low = F.interpolate(F.avg_pool2d(image, 2), scale_factor=2.0, mode="bilinear", align_corners=False)
-    chosen = torch.rand(len(image), 1, 1, 1, generator=generator, device=image.device) < share
-    return torch.where(chosen, low, image)
+    return torch.where(draw(1, 1, 1) < share, low, image)
 
 
-def hide_patch(image: Tensor, generator: torch.Generator, share: float = 0.25) -> Tensor:
+def hide_patch(image: Tensor, draw: Draw, share: float = 0.25) -> Tensor:
     """A grey rectangle, a tenth to a third of the crop a side, over a share of the crops: something in the way."""
-    drawn = torch.rand(len(image), 5, generator=generator, device=image.device)
+    drawn = draw(5)
     size = 0.1 + 0.23 * drawn[:, 2:4]
     inside = (drawn[:, 4] < share)[:, None, None]
     for axis, length in ((0, image.shape[3]), (1, image.shape[2])):
@@ -103,10 +104,13 @@ def mirrored(points: Floats, flip: AnyArray) -> Floats:
     return np.where(flip.reshape(-1, *[1] * (points.ndim - 1)), turned, points)
 
 
-def make_batch(images: Tensor, people: People, others: AnyArray, rows: AnyArray, rng: Generator) -> Batch:
+def make_batch(
+    images: Tensor, people: People, others: AnyArray, rows: AnyArray, rng: Generator, part: slice = slice(None)
+) -> Batch:
     """Draw initial poses for `rows`, and cut, turn, mirror and colour their crops.
 
-    The crop comes from the initial pose, as at inference, so that a bad pose means a bad crop here too.
+    The crop comes from the initial pose, as at inference, so that a bad pose means a bad crop here too. Everything is
+    drawn for all rows, and only `part` of them is cut: several processes make the batch that one would.
     """
     truth = take(people, rows, others)
     poses, near, hidden = initial_poses(truth, rng)
@@ -119,18 +123,24 @@ def make_batch(images: Tensor, people: People, others: AnyArray, rows: AnyArray,
     flip = rng.random(count) < 0.5
     trust = trust_in(poses, truth.poses, truth.area, rng)
     poses[hidden] = np.nan
-    near = mirrored(to_crop(near, matrices), flip)
+    area = truth.area * (CROP_HEIGHT / heights) ** 2
     device = images.device
     generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
-    crops = cut(images, people.image[rows], matrices)
-    crops = torch.where(torch.as_tensor(flip, device=device)[:, None, None, None], crops.flip(3), crops)
-    crops = hide_patch(blur(recolour(crops, generator), generator), generator)
-    area = truth.area * (CROP_HEIGHT / heights) ** 2
+
+    def draw(*shape: int) -> Tensor:
+        return torch.rand(count, *shape, generator=generator, device=device)[part]
+
+    def seen(points: Floats) -> Tensor:
+        return torch.as_tensor(mirrored(to_crop(points[part], matrices[part]), flip[part]), device=device)
+
+    crops = cut(images, people.image[rows[part]], matrices[part])
+    crops = torch.where(torch.as_tensor(flip[part], device=device)[:, None, None, None], crops.flip(3), crops)
+    crops = hide_patch(blur(recolour(crops, draw), draw), draw)
     return Batch(
         image=crops.contiguous(memory_format=torch.channels_last),
-        initial=torch.as_tensor(mirrored(to_crop(poses, matrices), flip), device=device),
-        others=torch.as_tensor(near, device=device),
-        trust=torch.as_tensor(trust, device=device),
-        truth=torch.as_tensor(mirrored(to_crop(truth.poses, matrices), flip), device=device),
-        area=torch.as_tensor(area, dtype=torch.float32, device=device),
+        initial=seen(poses),
+        others=seen(near),
+        trust=torch.as_tensor(trust[part], device=device),
+        truth=seen(truth.poses),
+        area=torch.as_tensor(area[part], dtype=torch.float32, device=device),
     )

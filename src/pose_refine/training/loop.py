@@ -16,6 +16,7 @@ from tqdm import tqdm
 from pose_refine.encoding import cell_size, decode, network_inputs, target_maps
 from pose_refine.network import Network, NetworkConfig
 from pose_refine.skeletons import SIGMAS
+from pose_refine.training import distributed
 from pose_refine.training.batches import Batch, make_batch
 from pose_refine.training.data import load_images, nearest_others, read_training_sets, split_by_image, unseen
 from pose_refine.training.heldout import watch
@@ -43,7 +44,7 @@ class Settings:
         height: At which crops are looked at, pixels, and
         across: their width there, multiples of 32.
         steps: Length of the cosine schedule; may be changed when a run is resumed.
-        batch: Crops a step.
+        batch: Crops a step, of all processes together.
         seed: Everything that is drawn depends on it and on the step alone.
         device: torch device.
         bf16: Run the network under bfloat16 autocast.
@@ -76,12 +77,15 @@ class Settings:
 
 
 def losses(logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of the spatial softmax, and 1 - OKS of the decoded joints, over labelled joints in the crop."""
+    """Cross-entropy of the spatial softmax, and 1 - OKS of the decoded joints, over labelled joints in the crop.
+
+    Of several processes each gets its share: divided by the joints of all, to be summed.
+    """
     size = torch.tensor(logits.shape[:1:-1], device=logits.device) * cell_size(logits)
     labelled = ((batch.truth >= 0) & (batch.truth <= size - 1)).all(-1)  # NaN is neither
     log_p = logits.float().flatten(2).log_softmax(-1)
     target = target_maps(batch.truth, (logits.shape[2], logits.shape[3]), TARGET_SIGMA).flatten(2)
-    count = labelled.sum().clamp_min(1)
+    count = distributed.total(labelled.sum()).clamp_min(1)
     entropy = -((target * log_p).sum(-1) * labelled).sum() / count
     points, _ = decode(logits)
     scale = 2 * (2 * torch.as_tensor(SIGMAS, device=logits.device)).square() * batch.area[:, None]
@@ -120,8 +124,11 @@ def step_once(
     entropy, oks = losses(logits, batch)
     optimizer.zero_grad(set_to_none=True)
     (entropy + OKS_WEIGHT * oks).backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_([p for p in network.parameters() if p.requires_grad], CLIP)
+    trained = [p for p in network.parameters() if p.requires_grad]
+    distributed.sum_gradients(trained)
+    torch.nn.utils.clip_grad_norm_(trained, CLIP)
     optimizer.step()
+    entropy, oks = distributed.total(torch.stack([entropy, oks]))
     return entropy.item(), oks.item()
 
 
@@ -140,12 +147,22 @@ def save(path: Path, state: dict[str, Any]) -> None:
     partial.replace(path)
 
 
+def load(path: Path) -> dict[str, Any] | None:
+    """What `save` wrote, if it did."""
+    if not path.exists():
+        return None
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    log.info("resumed at step %d", state["step"])
+    return state
+
+
 def train(settings: Settings) -> Network:
     """Train, or go on where `settings.out` left off.
 
     Returns:
         The averaged network.
     """
+    mine = distributed.part(settings.batch)
     torch.manual_seed(settings.seed)
     images, people = load_images(read_training_sets(settings.data, settings.without), settings.side)
     images = images.to(settings.device)
@@ -161,26 +178,26 @@ def train(settings: Settings) -> Network:
     average: Network = deepcopy(network).requires_grad_(False)
     optimizer = torch.optim.AdamW(parameter_groups(network, settings), weight_decay=1e-4)
     checkpoint, first = settings.out / "checkpoint.pt", 0
-    settings.out.mkdir(parents=True, exist_ok=True)
-    if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=settings.device, weights_only=True)
+    if state := distributed.from_first(load(checkpoint) if distributed.first() else None):
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
-        log.info("resumed at step %d", first)
 
     def record(entry: dict[str, Any]) -> None:
         with (settings.out / "log.jsonl").open("a") as file:
             file.write(json.dumps(entry, default=str) + "\n")
 
-    record({"settings": asdict(settings), "first": first, "train": len(rows_train), "held_out": len(rows_held)})
+    if distributed.first():
+        settings.out.mkdir(parents=True, exist_ok=True)
+        record({"settings": asdict(settings), "first": first, "train": len(rows_train), "held_out": len(rows_held)})
     started, recent = time.monotonic(), []
-    bar = tqdm(range(first, settings.steps), initial=first, total=settings.steps, desc="training", mininterval=5)
+    bar = tqdm(range(first, settings.steps), initial=first, total=settings.steps, desc="training", mininterval=5,
+               disable=not distributed.first())  # fmt: skip
     for step in bar:
         rng = np.random.default_rng([settings.seed, step])
         rows = rng.choice(rows_train, settings.batch, p=chance)
-        batch = make_batch(images, people, others, rows, rng)
+        batch = make_batch(images, people, others, rows, rng, mine)
         recent.append(step_once(network, optimizer, batch, settings, learning_rate(step, settings.steps)))
         follow(average, network, step)
         if (step + 1) % settings.watch_every and step + 1 < settings.steps:
@@ -189,6 +206,8 @@ def train(settings: Settings) -> Network:
         if not np.isfinite(entropy + oks):
             raise FloatingPointError(f"the loss is no number after step {step}; {checkpoint} is from before")
         recent = []
+        if not distributed.first():
+            continue  # and wait in the next step
         save(checkpoint, {"network": network.state_dict(), "average": average.state_dict(),
                           "optimizer": optimizer.state_dict(), "step": step + 1})  # fmt: skip
         report = watch(average, images, people, others, watched)  # in float32, as users run it
