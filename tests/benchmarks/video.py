@@ -89,6 +89,7 @@ def measure(refiner: Refiner, clips: list[dict], again: float) -> dict[str, dict
         "video": [],
         "one_euro": [],
         "zero_phase": [],
+        "two looks": [],
     }
     spent = [0.0, 0.0]
     for clip in tqdm(clips, desc="clips", leave=False):
@@ -100,6 +101,7 @@ def measure(refiner: Refiner, clips: list[dict], again: float) -> dict[str, dict
         spent = [spent[0] + middle - start, spent[1] + time.process_time() - middle]
         for smooth in ("one_euro", "zero_phase"):
             ways[smooth].append(with_time(refiner, clip, answers, again=again, smooth=smooth))
+        ways["two looks"].append(with_time(refiner, clip, {}, again=again, smooth="zero_phase", looks=2))
     rows = {name: figures(clips, poses) for name, poses in ways.items()}
     rows["video"]["cost"] = spent[1] / spent[0]
     return rows
