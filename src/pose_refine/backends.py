@@ -1,5 +1,6 @@
 """What runs the model, and where: torch, or ONNX Runtime; and what fits there."""
 
+import hashlib
 import logging
 import os
 from collections.abc import Callable
@@ -33,6 +34,24 @@ def usable_device(device: str | torch.device | None) -> torch.device:
         raise ValueError(f"device: cannot use {device!r}: {error}") from error
 
 
+def is_exported(source: str | os.PathLike[str] | None) -> bool:
+    """Whether it names a file that `pose-refine export` wrote."""
+    return isinstance(source, (str, os.PathLike)) and os.fspath(source).endswith(onnx_model.SUFFIX)
+
+
+def locate(source: str | os.PathLike[str] | None) -> tuple[Path, str]:
+    """Where a source's weights lie on this machine, and the SHA-256 that tells them from others.
+
+    Raises:
+        FileNotFoundError: They are not there.
+        ValueError: The hub does not have them, or cannot be reached; their config is damaged.
+    """
+    if source is not None and is_exported(source):
+        return Path(source), hashlib.sha256(Path(source).read_bytes()).hexdigest()
+    folder = weights.find(source)
+    return folder, weights.read_config(folder).sha256
+
+
 def choose(
     source: str | os.PathLike[str] | None,
     revision: str | None = None,
@@ -47,7 +66,7 @@ def choose(
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")
-    exported = isinstance(source, (str, os.PathLike)) and os.fspath(source).endswith(onnx_model.SUFFIX)
+    exported = is_exported(source)
     if backend == "torch" and not exported:
         return lambda: weights.load(weights.find(source, revision))[0], usable_device(device)
     if exported and revision is not None:

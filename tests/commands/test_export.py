@@ -1,3 +1,5 @@
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -55,3 +57,28 @@ def test_to_standard_output(capsysbinary, fast):
 def test_another_kind_of_file(tiny, tmp_path, caplog):
     assert main(["export", str(tiny), "-o", str(tmp_path / "model.pt")]) == 1
     assert "-o: expected the name of a .onnx file" in caplog.text
+
+
+def test_folder_and_video_run_it(tiny, video, tmp_path):
+    """To the same joints as with the weights themselves; a journal of the one is not gone on with by the other."""
+    given, file = video(2), tmp_path / "tiny.onnx"
+    assert main(["export", str(tiny), "-o", str(file)]) == 0
+    for command in ("folder", "video"):
+        inputs = [str(given / name) for name in ("images", "poses")]
+        for name, source in (("torch", tiny), ("onnx", file)):
+            out = tmp_path / f"{command}_{name}"
+            assert main([command, *inputs, "-o", str(out), "--weights", str(source), "--device", "cpu"]) == 0
+        for path in sorted((tmp_path / f"{command}_torch").glob("*.json")):
+            ours, theirs = (
+                json.loads(p.read_text())["people"][0]["pose_keypoints_2d"]
+                for p in (path, tmp_path / f"{command}_onnx" / path.name)
+            )
+            np.testing.assert_allclose(ours, theirs, atol=0.05)
+        assert len(list((tmp_path / f"{command}_onnx").glob("*.json"))) == 2
+
+
+def test_folder_says_that_a_file_is_not_there(video, tmp_path, caplog):
+    given = video(1)
+    inputs = [str(given / name) for name in ("images", "poses")]
+    assert main(["folder", *inputs, "-o", str(tmp_path / "out"), "--weights", str(tmp_path / "no.onnx")]) != 0
+    assert "no.onnx" in caplog.text

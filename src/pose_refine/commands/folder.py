@@ -4,7 +4,8 @@ import argparse
 import logging
 from pathlib import Path
 
-from pose_refine import __version__, weights
+from pose_refine import __version__
+from pose_refine.backends import locate
 from pose_refine.commands import many_files, one_document
 from pose_refine.commands.common import (
     Commands,
@@ -69,10 +70,10 @@ def add(commands: Commands) -> None:
 def folder(arguments: argparse.Namespace) -> int:
     """Refine what is not refined yet; tell in one line what became of everything."""
     check_inputs(arguments)
-    source = weights.find(arguments.weights)
+    source, sha256 = locate(arguments.weights)
     options = {
         "version": __version__,
-        "weights": weights.read_config(source).sha256,
+        "weights": sha256,
         "skeleton": arguments.skeleton,
         "format": arguments.format,
         "recover": arguments.recover,

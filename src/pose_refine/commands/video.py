@@ -15,8 +15,9 @@ from typing import Any
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from pose_refine import __version__, formats, weights
+from pose_refine import __version__, formats
 from pose_refine._types import Bytes
+from pose_refine.backends import locate
 from pose_refine.commands.common import (
     Commands,
     add_overwrite,
@@ -101,9 +102,9 @@ def video(arguments: argparse.Namespace) -> int:
     """Refine a video; tell in one line what became of everything."""
     poses = poses_by_frame(arguments.poses, names_of(arguments.video), arguments.first)
     settings = settings_of(arguments)
-    source = weights.find(arguments.weights)
+    source, sha256 = locate(arguments.weights)
     output = arguments.output.absolute()
-    journal = Journal(output.with_name(f".{output.name}.pose_refine.jsonl"), options_of(arguments, settings, source))
+    journal = Journal(output.with_name(f".{output.name}.pose_refine.jsonl"), options_of(arguments, settings, sha256))
     check_outputs(arguments, journal, poses)
     tally = Tally(frames=len(poses))
     refiner = Refiner.from_pretrained(source, device=arguments.device)
@@ -144,7 +145,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     )
 
 
-def options_of(arguments: argparse.Namespace, settings: Settings, source: Path) -> Entry:
+def options_of(arguments: argparse.Namespace, settings: Settings, sha256: str) -> Entry:
     """What the network's answers depend on."""
     given = [fingerprint(path) for path in (arguments.video, arguments.poses)]
     for folder in (p for p in (arguments.video, arguments.poses) if p.is_dir()):
@@ -152,7 +153,7 @@ def options_of(arguments: argparse.Namespace, settings: Settings, source: Path) 
         given.append(digest("".join(f"{path.name} {fingerprint(path)}" for path in files).encode()))
     return {
         "version": __version__,
-        "weights": weights.read_config(source).sha256,
+        "weights": sha256,
         "given": given,
         "first": arguments.first,
         "looks": settings.looks,
