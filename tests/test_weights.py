@@ -20,15 +20,8 @@ from pose_refine import refine, weights
 from pose_refine.model import Model
 from pose_refine.network import NetworkConfig
 
-CONFIG = {
-    "format": 1,
-    "name": "tiny",
-    "trunk": "lightning",
-    "joints": 19,
-    "width": 8,
-    "size": (256, 192),
-    "sha256": "0" * 64,
-}
+SHA256 = "0" * 64
+CONFIG = dict(format=1, name="tiny", trunk="lightning", joints=19, width=8, size=(256, 192), sha256=SHA256)  # noqa: C408
 BAD_CONFIGS = {
     "a later layout": CONFIG | {"format": 2},
     "a size that is no multiple of 32": CONFIG | {"size": (250, 192)},
