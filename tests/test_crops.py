@@ -16,6 +16,7 @@ from pose_refine.crops import (
     crop_boxes,
     crop_matrices,
     cut_crops,
+    middles,
     nearest_others,
     to_crop,
     to_image,
@@ -118,7 +119,7 @@ def test_nearest_others_equal_a_naive_twin(seed, count):
     poses[rng.random((count, 4)) < 0.3] = np.nan
     poses[:, 0] = 7
     rows = rng.permutation(count)[: rng.integers(1, count + 1)]
-    near = nearest_others(poses, rows)
+    near = nearest_others(poses, middles(poses), rows)
     assert near.shape == (len(rows), OTHERS, 4, 2)
     centres = np.nanmean(poses, 1)
     for row, found in zip(rows, near, strict=True):

@@ -94,18 +94,25 @@ def to_crop(points: Floats, matrices: Floats) -> Floats:
     return placed
 
 
-def nearest_others(keypoints: Floats, rows: AnyArray) -> Floats:
-    """The poses of the OTHERS people nearest to each of `rows`, by the middles of their joints.
+def middles(keypoints: Floats) -> Floats:
+    """The mean of each person's joints (N, K, 2), NaN where missing; (N, 2) pixels."""
+    count = np.maximum((~np.isnan(keypoints)).sum(1), 1)
+    middle: Floats = (np.nan_to_num(keypoints).sum(1) / count).astype(np.float32)
+    return middle
+
+
+def nearest_others(keypoints: Floats, centres: Floats, rows: AnyArray) -> Floats:
+    """The poses of the OTHERS people nearest to each of `rows`.
 
     Args:
         keypoints: (N, K, 2) image pixels, NaN where missing: everybody in the image.
+        centres: (N, 2) their `middles`.
         rows: (R,) whose neighbours to find.
 
     Returns:
         (R, OTHERS, K, 2); NaN where there are no more people.
     """
-    centres = np.nan_to_num(keypoints).sum(1) / np.maximum((~np.isnan(keypoints)).sum(1), 1)
-    distance = np.linalg.norm(centres[rows, None] - centres, axis=-1)
+    distance = np.square(centres[rows, None] - centres).sum(-1)
     distance[np.arange(len(rows)), rows] = np.inf
     order = np.argpartition(distance, min(OTHERS, len(keypoints)) - 1, axis=1)[:, :OTHERS]
     near: Floats = keypoints[order]
@@ -123,19 +130,20 @@ def where_to_cut(keypoints: Floats, source: Skeleton, shape: tuple[int, int]) ->
     return known, crop_matrices(*crop_boxes(anchors, shape))
 
 
-def show(image: Bytes, order: str, known: Floats, matrices: Floats, rows: AnyArray) -> Views:
+def show(image: Bytes, order: str, known: Floats, centres: Floats, matrices: Floats, rows: AnyArray) -> Views:
     """What the network is to see of some of an image's people.
 
     Args:
         image: uint8 (H, W, 3).
         order: Of its channels, "rgb" or "bgr".
         known: (N, 19, 2) everybody in the image, NaN where missing.
+        centres: (N, 2) their `middles`: for everybody at once, so that large crowds cost no more a person.
         matrices: (N, 2, 3) crop pixels to image pixels.
         rows: (R,) whom to show.
     """
     crops, part = cut_crops(image, matrices[rows]), matrices[rows]
     crops = np.ascontiguousarray(crops[..., ::-1]) if order == "bgr" else crops
-    return Views(crops, to_crop(known[rows], part), to_crop(nearest_others(known, rows), part), part)
+    return Views(crops, to_crop(known[rows], part), to_crop(nearest_others(known, centres, rows), part), part)
 
 
 def cut_crops(image: Bytes, matrices: Floats, width: int = CROP_WIDTH) -> Bytes:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pose_refine._types import AnyArray, Bytes, Floats
-from pose_refine.crops import Views, show
+from pose_refine.crops import Views, middles, show
 from pose_refine.questions import Question
 from pose_refine.refiner import Refiner
 from pose_refine.skeletons import NETWORK
@@ -140,7 +140,7 @@ class Looker:
 def _show(asked: Asked, rows: AnyArray) -> Views:
     frame, known, matrices, _ = asked
     assert frame.image is not None  # nobody is shown of a frame without one
-    return show(frame.image, frame.order, known, matrices, rows)
+    return show(frame.image, frame.order, known, middles(known), matrices, rows)
 
 
 def joined(views: Sequence[Views]) -> Views:
