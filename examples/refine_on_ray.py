@@ -18,33 +18,31 @@ A GPU is shared by several actors, so that images are read while it works: --act
 
 
 def main():
-    layout = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, epilog=EPILOG, formatter_class=layout)
-    parser.add_argument("table", type=Path, metavar="TABLE", help="file, or folder of files")
+    parser = argparse.ArgumentParser(description=__doc__, epilog=EPILOG, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("table", type=Path, metavar="TABLE", help="file, or folder of Parquet files")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", required=True, help="folder to write")
     parser.add_argument("--overwrite", action="store_true", help="replace what is in OUT")
-    parser.add_argument("--actors", type=int, help="processes that refine (default: one a core)")
+    parser.add_argument("--actors", type=int, help="processes that refine (default: as many as there is room for)")
     parser.add_argument("--gpus-per-actor", type=float, default=0, help="default: %(default)s, a CPU core alone")
     parser.add_argument("--batch-rows", type=int, default=64, help="images handed over at once (default: %(default)s)")
     arguments = parser.parse_args()
     table, out = arguments.table.resolve(), arguments.output.resolve()
     if not table.exists() or table.is_relative_to(out):
         parser.error(f"TABLE {table} is not there, or lies in OUT")
-    if out.exists() and not arguments.overwrite:
-        parser.error(f"{out} exists; use --overwrite to replace it")
+    if out.is_file() or (out.exists() and not arguments.overwrite):
+        parser.error(f"{out} exists; use --overwrite to replace a folder")
     partial = out.with_name(f"{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     ray.init(ignore_reinit_error=True)
     rows = (ray.data.read_json if table.suffix in (".json", ".jsonl") else ray.data.read_parquet)(str(table))
-    actors = ray.data.ActorPoolStrategy(size=arguments.actors or int(ray.cluster_resources()["CPU"]))
-    rows.map_batches(
-        RefineBatch,
-        compute=actors,
-        batch_format="pandas",
-        batch_size=arguments.batch_rows,
-        num_cpus=0.5,  # of Ray's books: the other half is for reading and writing, which must not wait for the actors
-        num_gpus=arguments.gpus_per_actor,
-    ).write_parquet(str(partial))
+    have, gpus = ray.cluster_resources(), arguments.gpus_per_actor
+    most = int(have.get("GPU", 0) / gpus) if gpus else int(have["CPU"])
+    if not 1 <= (arguments.actors or most) <= most:
+        parser.error(f"--actors: expected 1 to {most}, as many as this cluster has room for")
+    actors = ray.data.ActorPoolStrategy(size=arguments.actors or most)
+    kinds = {"batch_format": "pandas", "batch_size": arguments.batch_rows}
+    shares = {"num_cpus": 0.5, "num_gpus": gpus}  # the other half of a core is for reading, or that waits for ever
+    rows.map_batches(RefineBatch, compute=actors, **kinds, **shares).write_parquet(str(partial))
     shutil.rmtree(out, ignore_errors=True)
     partial.rename(out)
 

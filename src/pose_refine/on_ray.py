@@ -21,10 +21,11 @@ NEEDED = ("image", "poses")
 class RefineBatch:
     """What an actor of `Dataset.map_batches` does; it loads the weights once.
 
-        dataset.map_batches(RefineBatch, batch_format="pandas", batch_size=64, compute=ActorPoolStrategy(size=8))
+        actors = ray.data.ActorPoolStrategy(size=8)
+        dataset.map_batches(RefineBatch, batch_format="pandas", batch_size=64, compute=actors, num_cpus=0.5)
 
-    with `num_gpus=1` for an actor on a GPU, and these arguments in `fn_constructor_kwargs={...}`. An actor takes a CPU
-    core of Ray's as well; leave one for reading and writing, or the job waits for ever.
+    with `num_gpus=1` for an actor on a GPU, and these arguments in `fn_constructor_kwargs={...}`. Actors must not take
+    all of Ray's CPU cores: reading and writing need one, or the job waits for ever.
 
     Args:
         source: Weights, as `Refiner.from_pretrained` takes them; by default the embedded ones.
@@ -90,6 +91,8 @@ class RefineBatch:
                 return _plain(poses), ""
             refined = self.refiner.refine(image, array, **{**self.options, "format": None})
             return (refined if _is_array(poses) else refined.tolist()), ""
+        except RecursionError as error:  # a RuntimeError, but the row's
+            return _plain(poses), f"RecursionError: {error}"
         except (RuntimeError, MemoryError):
             raise
         except Exception as error:  # whatever is wrong with one row must not end a job of a million

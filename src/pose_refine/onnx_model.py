@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import threading
 import warnings
 from typing import Any
 
@@ -17,6 +18,7 @@ SUFFIX = ".onnx"
 INPUTS, OUTPUTS = ("crops", "initial", "others"), ("keypoints", "scores")
 OPSET = 17  # the first with LayerNormalization
 EXTRA = 'ONNX needs more packages: pip install "pose-refine[onnx]"'
+_one_at_a_time = threading.Lock()  # what an export switches is torch's, not its own
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}  # by device
 
 
@@ -72,14 +74,15 @@ def _traced(model: Model) -> bytes:
     if "dynamo" in inspect.signature(torch.onnx.export).parameters:  # torch 2.4 has one exporter alone
         options["dynamo"] = False
     file: Any = io.BytesIO()
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(_Float32(model).eval(), example, file, **options)
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
+    with _one_at_a_time:
+        fast = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                torch.onnx.export(_Float32(model).eval(), example, file, **options)
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast)
     return bytes(file.getvalue())
 
 
@@ -121,6 +124,10 @@ class OnnxModel:
             self._session = ort.InferenceSession(data, options, providers=[provider], provider_options=settings)
         except Exception as error:  # ONNX Runtime's errors have nothing else in common
             raise ValueError(f"{name}: ONNX Runtime cannot load it: {error}") from error
+        if provider not in self._session.get_providers():
+            raise ValueError(
+                f"device: ONNX Runtime could not start on '{device}', only {self._session.get_providers()}"
+            )
         joints = self._session.get_modelmeta().custom_metadata_map.get("joints")
         if joints != ",".join(NETWORK.joints):
             raise ValueError(f"{name}: expected a file of pose-refine export, got one whose joints are {joints}")

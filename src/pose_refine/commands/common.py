@@ -24,7 +24,9 @@ def add_parser(commands: Commands, name: str, help: str, epilog: str | None = No
 
 def add_refiner_options(parser: argparse.ArgumentParser) -> None:
     """--weights and --device."""
-    parser.add_argument("--weights", metavar="SOURCE", help="folder, name or hub repository (default: embedded)")
+    parser.add_argument(
+        "--weights", metavar="SOURCE", help="base, small, a folder, a hub repository or an .onnx file (default: base)"
+    )
     parser.add_argument("--device", help="torch device (default: cuda, else mps, else cpu)")
 
 

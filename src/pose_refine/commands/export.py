@@ -32,7 +32,7 @@ examples:
 def add(commands: Commands) -> None:
     parser = add_parser(commands, "export", "write the model as an ONNX file", EPILOG)
     parser.add_argument(
-        "weights", nargs="?", metavar="WEIGHTS", help="folder, name or hub repository (default: embedded)"
+        "weights", nargs="?", metavar="WEIGHTS", help="base, small, a folder or a hub repository (default: base)"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="ONNX", help="the file to write")
     add_overwrite(parser)

@@ -20,7 +20,7 @@ examples:
 def add(commands: Commands) -> None:
     parser = add_parser(commands, "info", "show what weights are, and check them", EPILOG)
     parser.add_argument(
-        "weights", nargs="?", metavar="WEIGHTS", help="folder, name or hub repository (default: embedded)"
+        "weights", nargs="?", metavar="WEIGHTS", help="base, small, a folder or a hub repository (default: base)"
     )
     parser.set_defaults(function=info)
 

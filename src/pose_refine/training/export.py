@@ -12,6 +12,7 @@ from pose_refine.model import Model
 from pose_refine.network import NetworkConfig
 from pose_refine.training.data import load_images, read_training_sets, select, split_by_image, unseen
 from pose_refine.training.decision import collect, fit, held_out_inputs, join_cases
+from pose_refine.training.loop import Settings
 
 
 def read_settings(run: Path) -> dict[str, Any]:
@@ -34,9 +35,8 @@ def export(data: Path, run: Path, name: str, to: Path, device: str = "cpu") -> N
     settings = read_settings(run)
     state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
     torch.manual_seed(0)
-    model = Model(
-        NetworkConfig(settings["trunk"], width=settings["width"], size=(settings["height"], settings["across"]))
-    )
+    width, height, across = (settings.get(k, getattr(Settings, k)) for k in ("width", "height", "across"))
+    model = Model(NetworkConfig(settings["trunk"], width=width, size=(height, across)))
     model.network.load_state_dict(state["average"])
     model.network.half().float()  # what the file keeps: the decision must see the same answers as its users
     model.network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]

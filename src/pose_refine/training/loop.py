@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from pose_refine.encoding import cell_size, decode, network_inputs, target_maps
+from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH
+from pose_refine.encoding import decode, network_inputs, target_maps
 from pose_refine.network import Network, NetworkConfig
 from pose_refine.skeletons import SIGMAS
 from pose_refine.training import distributed
@@ -26,7 +27,9 @@ log = logging.getLogger(__name__)
 
 FROZEN = ("stem.", *(f"blocks.{i}." for i in range(6)))  # the trunk up to stride 8: good as it is, and costly to train
 FRESH = ("pose_input.", "pose_branch.", "prior")  # what MoveNet did not have learns faster
-TARGET_SIGMA = 3.5  # crop pixels: nearly one cell, so that the softmax has something to be precise about
+TARGET_SIGMA = (
+    3.5  # crop pixels: nearly one cell, or two thirds of small's, so that the softmax has something to be precise about
+)
 OKS_WEIGHT = 0.5  # of 1 - OKS of the decoded joints, beside the cross-entropy
 WARM_UP, CLIP, EMA = 150, 5.0, 0.998
 
@@ -81,7 +84,7 @@ def losses(logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
 
     Of several processes each gets its share: divided by the joints of all, to be summed.
     """
-    size = torch.tensor(logits.shape[:1:-1], device=logits.device) * cell_size(logits)
+    size = torch.tensor([CROP_WIDTH, CROP_HEIGHT], device=logits.device)
     labelled = ((batch.truth >= 0) & (batch.truth <= size - 1)).all(-1)  # NaN is neither
     log_p = logits.float().flatten(2).log_softmax(-1)
     target = target_maps(batch.truth, (logits.shape[2], logits.shape[3]), TARGET_SIGMA).flatten(2)

@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pose_refine.network import MOVENET_JOINTS, Head, Network, NetworkConfig
-from pose_refine.weights import TENSORS
+from pose_refine.weights import TENSORS, read_config
 
 _TRUNK = ("stem.", "blocks.", "last.")
 _COPIED = (*_TRUNK, "pyramid.", "heatmap.")
@@ -31,6 +31,10 @@ def load_trunk(network: Network, path: Path) -> None:
     """
     wanted = network.state_dict()
     if path.is_dir():
+        shape, here = read_config(path), network.config
+        if (shape.trunk, shape.width, shape.size) != (here.trunk, here.width, here.size):
+            raise ValueError(f"{path} does not hold the {here.trunk} trunk of width {here.width} and size {here.size}: "
+                             f"it has {shape.trunk}, {shape.width} and {shape.size}")  # fmt: skip
         tensors = load_file(path / TENSORS)
         tensors = {n.removeprefix("network."): t.float() for n, t in tensors.items()}
     else:
