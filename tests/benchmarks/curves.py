@@ -9,11 +9,12 @@ import argparse
 import json
 from pathlib import Path
 
-from matplotlib.figure import Figure
 from tables import NAMES
 
 
 def draw(entries: list[dict], path: Path) -> None:
+    from matplotlib.figure import Figure
+
     steps = [e["step"] for e in entries]
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     loss, gain = figure.subplots(1, 2)
