@@ -158,30 +158,31 @@ def cut_crops(image: Bytes, matrices: Floats, width: int = CROP_WIDTH) -> Bytes:
         (N, CROP_HEIGHT, width, 3) uint8, channels in the image's order.
     """
     crops = np.full((len(matrices), CROP_HEIGHT, width, 3), GREY, dtype=np.uint8)
-    for crop, matrix in zip(crops, matrices.astype(np.float64), strict=True):
-        _cut_one(image, matrix, crop)
+    matrices = matrices.astype(np.float64)
+    size, offset, scale = np.array([image.shape[1], image.shape[0]]), matrices[:, :, 2], matrices[:, 0, 0]
+    reduction = np.where(scale >= MAX_REDUCTION, np.minimum(scale, size.min()), 1).astype(int)
+    # Only the part of the image that a crop shows is touched: a person in a huge image costs no more.
+    around = 2 * reduction[:, None]
+    low = np.clip(np.floor(offset) - around, 0, size).astype(int)
+    far_corner = matrices[:, :, :2] @ (width - 1, CROP_HEIGHT - 1) + offset
+    high = np.clip(np.ceil(far_corner) + 1 + around, 0, size).astype(int)
+    inner = np.concatenate([matrices[:, :, :2], (offset - low)[..., None]], 2)
+    for n in np.flatnonzero((high > low).all(1)):
+        (left, top), (right, bottom) = low[n], high[n]
+        _cut_one(image[top:bottom, left:right], inner[n], int(reduction[n]), crops[n])
     return crops
 
 
-def _cut_one(image: Bytes, matrix: AnyArray, out: Bytes) -> None:
-    """Only the part of the image that the crop shows is touched: a person in a huge image costs no more."""
-    size = np.array([image.shape[1], image.shape[0]])
-    corners = np.stack([matrix[:, 2], matrix[:, :2] @ (out.shape[1] - 1, CROP_HEIGHT - 1) + matrix[:, 2]])
-    reduction = int(min(matrix[0, 0], *size)) if matrix[0, 0] >= MAX_REDUCTION else 1
-    low = np.clip(np.floor(corners[0]) - 2 * reduction, 0, size).astype(int)
-    high = np.clip(np.ceil(corners[1]) + 1 + 2 * reduction, 0, size).astype(int)
-    if (high <= low).any():
-        return
-    part = np.ascontiguousarray(image[low[1] : high[1], low[0] : high[0]])
+def _cut_one(part: Bytes, matrix: AnyArray, reduction: int, out: Bytes) -> None:
+    """Cut one crop out of `part` of an image, at 1 / `reduction` of its size; `matrix` is in pixels of that part."""
     if reduction > 1:
-        shrunk = [max(1, n // reduction) for n in (part.shape[1], part.shape[0])]
+        full, corner = np.array([part.shape[1], part.shape[0]]), np.array([0, 0, 0.5])  # a pixel's, from its centre
+        shrunk = np.maximum(1, full // reduction)
         part = cv2.resize(part, shrunk, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    ratio = (high - low) / np.array([part.shape[1], part.shape[0]])  # pixels of the image a pixel of the part
-    inner = np.concatenate([matrix[:, :2], (matrix[:, 2] - low + 0.5)[:, None]], 1) / ratio[:, None]
-    inner[:, 2] -= 0.5
+        matrix = (matrix + corner) / (full / shrunk)[:, None] - corner
     cv2.warpAffine(
         part,
-        inner,
+        matrix,
         (out.shape[1], CROP_HEIGHT),
         dst=out,
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
