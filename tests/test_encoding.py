@@ -14,6 +14,7 @@ from pose_refine.encoding import (
     cell_positions,
     decode,
     gaussian_maps,
+    mass_at,
     network_inputs,
     pose_maps,
     target_maps,
@@ -165,16 +166,31 @@ WINDOWS = [
 @pytest.mark.parametrize(("cell", "count"), WINDOWS)
 def test_window_mass_counts_only_cells_of_the_map(cell, count):
     uniform = torch.full((1, 1, ROWS, COLUMNS), 1 / (ROWS * COLUMNS))
-    mass, x, y = window_mass(uniform, *(torch.tensor([[i]]) for i in cell))
+    mass, x, y = window_mass(uniform, *(torch.tensor([[[i]]]) for i in cell))
     assert mass.sum().item() == pytest.approx(count / (ROWS * COLUMNS))
-    assert mass.shape == x.shape == y.shape == (1, 1, 25)
+    assert mass.shape == x.shape == y.shape == (1, 1, 1, 25)
     assert (x.double().mean(), y.double().mean()) == cell
 
 
 def test_window_mass_is_of_the_right_cells():
     probability = torch.arange(ROWS * COLUMNS, dtype=torch.float32).view(1, 1, ROWS, COLUMNS)
-    mass, x, y = window_mass(probability, torch.tensor([[7]]), torch.tensor([[11]]))
+    mass, x, y = window_mass(probability, torch.tensor([[[7]]]), torch.tensor([[[11]]]))
     torch.testing.assert_close(mass, (y * COLUMNS + x).float())
+
+
+def test_mass_at_is_of_each_maps_own_points():
+    """Two joints in two looks, three points each: in the middle of a cell, near its edge, and far outside."""
+    probability = torch.rand(2, 2, ROWS, COLUMNS, generator=torch.Generator().manual_seed(0))
+    cells = torch.tensor([[[7, 11], [30, 40], [2, 60]], [[5, 5], [40, 2], [46, 62]]])
+    nudge = torch.tensor([0.0, 1.9, -1.9]).view(3, 1)
+    points = (cells * STRIDE + CELL_CENTRE + nudge).expand(2, -1, -1, -1).clone()
+    points[1, 1, 2] = 1e9
+    mass = mass_at(probability, points)
+    for look, joint, point in np.ndindex(2, 2, 3):
+        column, row = cells[joint, point]
+        window = probability[look, joint, max(0, row - 2) : row + 3, max(0, column - 2) : column + 3]
+        expected = 0 if (look, joint, point) == (1, 1, 2) else window.sum().item()
+        assert mass[look, joint, point].item() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("point", [(95.5, 127.5), (0, 0), (191, 255), (60.2, 3.3), (-5, 100)])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH
-from pose_refine.encoding import decode, gaussian_maps, pose_maps
+from pose_refine.encoding import decode, gaussian_maps, pose_maps, probability_of
 from pose_refine.model import (
     DOUBT,
     EVIDENCE,
@@ -13,6 +13,7 @@ from pose_refine.model import (
     Decision,
     Model,
     blend,
+    entropy,
     gather_evidence,
     look,
 )
@@ -39,7 +40,7 @@ def logits_of(poses):
 
 def evidence_of(logits, initial, others):
     """With heat maps that doubt does not change."""
-    return gather_evidence(logits, logits, initial, others)
+    return gather_evidence(logits.expand(2, *logits.shape), initial, others)
 
 
 @pytest.fixture
@@ -119,12 +120,20 @@ def test_evidence_compares_believing_with_doubting():
     """In doubt the network finds the left eye elsewhere."""
     doubtful = spread_pose()
     doubtful[0, 1] += torch.tensor([40.0, 0.0])
-    evidence = gather_evidence(logits_of(spread_pose()), logits_of(doubtful), spread_pose(), doubtful[:, None])
+    logits = torch.stack([logits_of(spread_pose()), logits_of(doubtful)])
+    evidence = gather_evidence(logits, spread_pose(), doubtful[:, None])
     torch.testing.assert_close(evidence.places[:, FOUND], spread_pose(), atol=0.5, rtol=0)
     torch.testing.assert_close(evidence.places[:, DOUBTED], doubtful, atol=0.5, rtol=0)
     apart = torch.linalg.vector_norm(evidence.places[:, FOUND] - evidence.places[:, DOUBTED], dim=-1)[0]
     assert apart.argmax() == 1
     assert evidence.features[0, 1, DOUBTED_TAKEN] > 0.99 > 0.01 > evidence.features[0, 1, FOUND_TAKEN]
+
+
+@pytest.mark.parametrize("sharpness", [0.0, 0.1, 3.0, 200.0], ids=["uniform", "flat", "usual", "certain"])
+def test_entropy_is_that_of_a_distribution(sharpness):
+    logits = sharpness * torch.randn(2, 3, 8, 6, generator=torch.Generator().manual_seed(0)) + 50
+    expected = torch.distributions.Categorical(logits=logits.flatten(-2)).entropy()
+    torch.testing.assert_close(entropy(logits, probability_of(logits)), expected, atol=1e-3, rtol=1e-4)
 
 
 def test_decision_gives_logits_of_each_hypothesis_and_of_being_right():

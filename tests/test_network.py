@@ -85,9 +85,10 @@ def test_a_belief_is_the_height_of_ones_own_fine_maps():
     network.pose_branch.out.weight.normal_(std=0.1)
     image, pose8, pose4 = random_input(batch=2)
     context = network.context(*network.features(image), pose8)
-    each = torch.tensor([0.2, 0.7])
-    both = network.answers(context, pose4, torch.tensor([0.5]), each)
-    for logits, height in zip(both, (torch.full((2,), 0.5), each), strict=True):
+    heights = torch.tensor([[0.5, 0.5], [0.2, 0.7]])
+    both = network.answers(context, pose4, heights)
+    torch.testing.assert_close(network.answers(context, pose4, heights[:1, :1])[0], both[0])
+    for logits, height in zip(both, heights, strict=True):
         own = pose4[:, :19] * height.view(-1, 1, 1, 1)
         lowered = network(image, pose8, torch.cat([own, pose4[:, 19:]], 1))
         torch.testing.assert_close(logits, lowered, atol=1e-4, rtol=1e-4)

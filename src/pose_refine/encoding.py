@@ -27,9 +27,9 @@ def cell_positions(size: int, cells: int, device: torch.device) -> Tensor:
     return (torch.arange(cells, device=device, dtype=torch.float32) + 0.5) * (size / cells) - 0.5
 
 
-def cell_size(maps: Tensor) -> Tensor:
-    """Width and height, crop pixels, of a cell of maps (..., h, w); (2,)."""
-    return torch.tensor([CROP_WIDTH / maps.shape[-1], CROP_HEIGHT / maps.shape[-2]], device=maps.device)
+def cell_size(maps: Tensor) -> tuple[float, float]:
+    """Width and height, crop pixels, of a cell of maps (..., h, w)."""
+    return CROP_WIDTH / maps.shape[-1], CROP_HEIGHT / maps.shape[-2]
 
 
 def gaussian_maps(keypoints: Tensor, shape: tuple[int, int], sigma: float) -> Tensor:
@@ -75,8 +75,8 @@ def one_and_others(people: Tensor, shape: tuple[int, int], sigma: float) -> Tens
     """(B, 1 + M, K, 2) to maps of the first person, and of whichever other is nearest to a cell; (B, 2 K, h, w)."""
     maps = gaussian_maps(people.flatten(0, 1), shape, sigma)
     maps = maps.view(*people.shape[:2], *maps.shape[1:])
-    nobody = torch.zeros_like(maps[:, :1])
-    return torch.cat([maps[:, 0], torch.cat([nobody, maps[:, 1:]], 1).amax(1)], 1)
+    own, others = maps[:, 0], maps[:, 1:]
+    return torch.cat([own, others.amax(1) if others.shape[1] else torch.zeros_like(own)], 1)
 
 
 def target_maps(keypoints: Tensor, shape: tuple[int, int], sigma: float) -> Tensor:
@@ -93,36 +93,58 @@ def window_offsets(device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def window_mass(probability: Tensor, columns: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Probability of the cells around one cell of each map; 0 for those that lie outside.
+    """Probability of the cells around some cells of each map; 0 for those that lie outside.
 
     Args:
-        probability: (B, K, h, w), each map sums to 1.
-        columns: (B, K) the cell's column, any integer.
-        rows: (B, K) the cell's row, any integer.
+        probability: (..., h, w), each map sums to 1.
+        columns: (..., P) the cells' columns, any integers.
+        rows: (..., P) the cells' rows, any integers.
 
     Returns:
-        Mass (B, K, W), and the cells' columns and rows (B, K, W).
+        Mass (..., P, W), and the columns and rows that it is of (..., P, W).
     """
-    height, width = probability.shape[2:]
+    height, width = probability.shape[-2:]
     dx, dy = window_offsets(probability.device)
     x, y = columns[..., None] + dx, rows[..., None] + dy
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     index = y.clamp(0, height - 1) * width + x.clamp(0, width - 1)
-    return probability.flatten(2).gather(2, index) * inside, x, y
+    return probability.flatten(-2).gather(-1, index.flatten(-2)).view(index.shape) * inside, x, y
 
 
-def decode(logits: Tensor) -> tuple[Tensor, Tensor]:
+def mass_at(probability: Tensor, points: Tensor) -> Tensor:
+    """Probability (..., P) in the windows around points (..., P, 2), crop pixels, of each map (..., h, w)."""
+    columns, rows = (
+        ((points[..., axis].clamp(-1e4, 1e4) + 0.5) / size - 0.5).round().long()
+        for axis, size in enumerate(cell_size(probability))
+    )
+    return window_mass(probability, columns, rows)[0].sum(-1)
+
+
+def probability_of(logits: Tensor) -> Tensor:
+    """Softmax over space, float32, of maps (..., h, w)."""
+    return logits.float().flatten(-2).softmax(-1).view(logits.shape)
+
+
+def peaks(probability: Tensor) -> tuple[Tensor, Tensor]:
     """Coordinates by soft-argmax in a window around the peak, and the mass of that window.
 
     Args:
-        logits: (B, K, h, w) over the whole crop.
+        probability: (..., h, w) over the whole crop.
 
     Returns:
-        Keypoints (B, K, 2) crop pixels and peak mass (B, K) in [0, 1].
+        Keypoints (..., 2) crop pixels and peak mass (...) in [0, 1].
     """
-    probability = logits.float().flatten(2).softmax(-1).view(logits.shape)
-    peak = probability.flatten(2).argmax(-1)
-    mass, x, y = window_mass(probability, peak % logits.shape[3], peak // logits.shape[3])
+    width = probability.shape[-1]
+    peak = probability.flatten(-2).argmax(-1, keepdim=True)
+    mass, x, y = (value[..., 0, :] for value in window_mass(probability, peak % width, peak // width))
     total = mass.sum(-1)
-    cells = torch.stack([(mass * x).sum(-1), (mass * y).sum(-1)], -1) / total[..., None]
-    return (cells + 0.5) * cell_size(logits) - 0.5, total
+    along = [
+        ((mass * cells).sum(-1) / total + 0.5) * size - 0.5
+        for cells, size in zip((x, y), cell_size(probability), strict=True)
+    ]
+    return torch.stack(along, -1), total
+
+
+def decode(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """`peaks` of logits (..., h, w)."""
+    return peaks(probability_of(logits))

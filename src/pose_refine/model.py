@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pose_refine.crops import CROP_HEIGHT, MARGIN
-from pose_refine.encoding import DOUBT, cell_size, decode, network_inputs, window_mass
+from pose_refine.encoding import DOUBT, mass_at, network_inputs, peaks, probability_of
 from pose_refine.network import Network, NetworkConfig
 from pose_refine.skeletons import SIGMAS
 
@@ -40,67 +40,58 @@ def look(
     Only the last layers run twice: doubt touches the fine pose maps alone.
     """
     image, pose8, pose4 = network_inputs(image, initial, others, network.config.size)
-    beliefs = pose4.new_tensor([1, DOUBT])
+    beliefs = torch.linspace(1, DOUBT, 2, device=pose4.device)[:, None]  # made there: nothing is copied
     with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
         context = network.context(*network.features(image), pose8)
-        believing, doubting = network.answers(context, pose4, *beliefs)
-    return gather_evidence(believing, doubting, initial, others)
+        logits = network.answers(context, pose4, beliefs)
+    return gather_evidence(logits, initial, others)
 
 
-def gather_evidence(believing: Tensor, doubting: Tensor, initial: Tensor, others: Tensor) -> Evidence:
-    """Compare two heat maps (B, K, h, w) with the initial pose (B, K, 2), and with the poses of the people nearby
-    (B, M, K, 2); crop pixels, NaN where missing.
+def gather_evidence(logits: Tensor, initial: Tensor, others: Tensor) -> Evidence:
+    """Compare two looks' heat maps (2, B, K, h, w), believing and in doubt, with the initial pose (B, K, 2), and with
+    the poses of the people nearby (B, M, K, 2); crop pixels, NaN where missing.
 
     How far a whole pose lies from what was found tells how good its estimator is: that is how the decision knows
     whom to believe without knowing the estimator.
     """
-    (found, peak), (doubted, doubted_peak) = decode(believing), decode(doubting)
+    logits = logits.float().contiguous()  # from channels last, once
+    probability = probability_of(logits)
+    points, peak = peaks(probability)
+    found, doubted = points
     missing = torch.isnan(initial[..., 0])
     claimed = torch.where(missing[..., None], found, initial)
+    places = torch.stack([claimed, found, doubted], 1)
     given = (~missing).float()
-    everybody = torch.ones_like(given)
-    seen, seen_doubting = probability_of(believing), probability_of(doubting)
-    moved, moved_doubting = oks_distance(found, claimed), oks_distance(doubted, claimed)
-    apart = oks_distance(found, doubted)
+    seen, seen_doubting = mass_at(probability, places.transpose(1, 2).expand(2, -1, -1, -1, -1)).unbind()
+    apart = oks_distance(torch.stack([found, doubted, found]), torch.stack([claimed, claimed, doubted]))
+    if_given = torch.stack([given, given, torch.ones_like(given)])  # which of these there are
+    close, theirs = near(apart), taken(places, others)
     features = [
         given,
-        peak,
-        doubted_peak,
-        mass_at(seen, claimed) * given,
-        mass_at(seen_doubting, claimed) * given,
-        mass_at(seen, doubted),
-        mass_at(seen_doubting, found),
-        entropy(seen) / 5,
-        entropy(seen_doubting) / 5,
-        torch.log1p(moved) * given,
-        torch.log1p(moved_doubting) * given,
-        torch.log1p(apart),
-        near(moved) * given,
-        near(moved_doubting) * given,
-        near(apart),
-        taken(found, others),
-        taken(claimed, others) * given,
-        taken(doubted, others),
-        mean_over_joints(near(moved), given),
-        mean_over_joints(near(moved_doubting), given),
-        mean_over_joints(near(apart), everybody),
-        mean_over_joints(peak, everybody),
+        *peak,
+        seen[..., 0] * given,
+        seen_doubting[..., 0] * given,
+        seen[..., 2],
+        seen_doubting[..., 1],
+        *entropy(logits, probability) / 5,
+        *torch.log1p(apart) * if_given,
+        *close * if_given,
+        theirs[:, 1],
+        theirs[:, 0] * given,
+        theirs[:, 2],
+        *mean_over_joints(close, if_given),
+        mean_over_joints(peak[0], torch.ones_like(given)),
     ]
-    return Evidence(torch.stack([claimed, found, doubted], 1), torch.stack(features, -1))
+    return Evidence(places, torch.stack(features, -1))
 
 
-def probability_of(logits: Tensor) -> Tensor:
-    return logits.float().flatten(2).softmax(-1).view(logits.shape)
+def entropy(logits: Tensor, probability: Tensor) -> Tensor:
+    """-sum p log p of each map (..., h, w).
 
-
-def mass_at(probability: Tensor, points: Tensor) -> Tensor:
-    """Probability (B, K) in the window around points (B, K, 2) crop pixels."""
-    cell = ((points.clamp(-1e4, 1e4) + 0.5) / cell_size(probability) - 0.5).round().long()
-    return window_mass(probability, cell[..., 0], cell[..., 1])[0].sum(-1)
-
-
-def entropy(probability: Tensor) -> Tensor:
-    return -(probability * (probability + 1e-9).log()).sum((2, 3))
+    log p is x less a constant, which the peak tells: no logarithm a cell.
+    """
+    x, p = logits.flatten(-2), probability.flatten(-2)
+    return x.amax(-1) - p.amax(-1).log() - (x * p).sum(-1)
 
 
 def near(distance: Tensor) -> Tensor:
@@ -109,8 +100,8 @@ def near(distance: Tensor) -> Tensor:
 
 
 def mean_over_joints(values: Tensor, weight: Tensor) -> Tensor:
-    """The person's weighted mean, at each joint, (B, K)."""
-    mean = (values * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp_min(1)
+    """The person's weighted mean, at each joint, of values (..., K)."""
+    mean = (values * weight).sum(-1, keepdim=True) / weight.sum(-1, keepdim=True).clamp_min(1)
     return mean.expand_as(values)
 
 
@@ -123,9 +114,14 @@ def oks_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def taken(points: Tensor, others: Tensor) -> Tensor:
-    """Similarity of joints (B, K, 2) to the nearest such joint of the others (B, M, K, 2), in [0, 1]: is it theirs?"""
-    similarity = torch.exp(-oks_distance(points[:, None], others).square() / 2).nan_to_num(0)
-    return torch.cat([torch.zeros_like(points[:, None, :, 0]), similarity], 1).amax(1)
+    """Similarity of joints (B, P, K, 2) to the nearest such joint of the others (B, M, K, 2), in [0, 1]: is it theirs?
+
+    Returns:
+        (B, P, K).
+    """
+    if not others.shape[1]:
+        return torch.zeros_like(points[..., 0])
+    return near(oks_distance(points[:, :, None], others[:, None])).nan_to_num(0).amax(2)
 
 
 class Decision(nn.Module):

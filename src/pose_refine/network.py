@@ -5,7 +5,6 @@ so that training starts from a network that already finds people. What this proj
 initial pose enters (PoseRefiner, Fieraru et al. 2018, feeds the pose as input channels) and a second, wider branch.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -150,8 +149,8 @@ class PoseBranch(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
-    def forward(self, x8: Tensor, coarse: Tensor, x4: Tensor, pose4: Tensor, beliefs: Sequence[Tensor]) -> Tensor:
-        """One answer a belief, (beliefs * B, joints, h, w).
+    def forward(self, x8: Tensor, coarse: Tensor, x4: Tensor, pose4: Tensor, beliefs: Tensor) -> Tensor:
+        """One answer a belief (L, B) or (L, 1), (L * B, joints, h, w).
 
         merge4 is linear in its inputs: a pose believed by half adds half of what it would, and is not convolved twice.
         """
@@ -218,21 +217,22 @@ class Network(nn.Module):
         image_only = F.pad(self.heatmap(fine), (0, 0, 0, 0, 0, self.config.joints - MOVENET_JOINTS))
         return x8, coarse, fine, image_only
 
-    def answers(self, context: Context, pose4: Tensor, *beliefs: Tensor) -> tuple[Tensor, ...]:
+    def answers(self, context: Context, pose4: Tensor, beliefs: Tensor) -> Tensor:
         """From there and the fine pose maps to heat maps, once for each belief: how much one's own pose counts.
 
         Args:
             context: Of `context`.
             pose4: (B, 2 J, h, w) pose maps.
-            beliefs: Heights of one's own maps, (B,) or (1,) each.
+            beliefs: (L, B) or (L, 1) heights of one's own maps.
 
         Returns:
-            (B, J, h, w) logits for each.
+            (L, B, J, h, w) logits.
         """
         *features, image_only = context
-        read = self.pose_branch(*features, pose4, beliefs).chunk(len(beliefs))
+        read = self.pose_branch(*features, pose4, beliefs).unflatten(0, (len(beliefs), -1))
         claimed = self.prior * pose4[:, : self.config.joints]
-        return tuple(image_only + r + b.view(-1, 1, 1, 1) * claimed for r, b in zip(read, beliefs, strict=True))
+        logits: Tensor = read + image_only + beliefs[..., None, None, None] * claimed
+        return logits
 
     def forward(self, image: Tensor, pose8: Tensor, pose4: Tensor) -> Tensor:
         """Heat maps as logits; a softmax over space gives where each joint is.
@@ -245,4 +245,4 @@ class Network(nn.Module):
         Returns:
             (B, J, H / 4, W / 4) logits.
         """
-        return self.answers(self.context(*self.features(image), pose8), pose4, pose4.new_ones(1))[0]
+        return self.answers(self.context(*self.features(image), pose8), pose4, pose4.new_ones(1, 1))[0]

@@ -79,13 +79,13 @@ def bare(network: nn.Module, people: int, batch: int) -> Callable[[], None]:
 
     sizes = [min(batch, people - start) for start in range(0, people, batch)]
     made = {size: inputs(size) for size in set(sizes)}
-    beliefs = torch.tensor([1, DOUBT])
+    beliefs = torch.tensor([[1], [DOUBT]])
 
     @torch.inference_mode()
     def run() -> None:
         for size in sizes:
             image, pose8, pose4 = made[size]
-            network.answers(network.context(*network.features(image), pose8), pose4, *beliefs)
+            network.answers(network.context(*network.features(image), pose8), pose4, beliefs)
 
     return run
 

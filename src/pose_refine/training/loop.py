@@ -123,7 +123,7 @@ def step_once(
     with torch.autocast(settings.device.split(":")[0], torch.bfloat16, enabled=settings.bf16):
         with torch.no_grad():
             features = network.features(image)
-        logits = network.answers(network.context(*features, pose8), pose4, batch.trust)[0]
+        logits = network.answers(network.context(*features, pose8), pose4, batch.trust[None])[0]
     entropy, oks = losses(logits, batch)
     optimizer.zero_grad(set_to_none=True)
     (entropy + OKS_WEIGHT * oks).backward()  # type: ignore[no-untyped-call]
