@@ -6,6 +6,7 @@ import figures
 import numpy as np
 import pytest
 import scaled
+import speed
 import tables
 from figures import Compared
 from runs import DevSet
@@ -154,3 +155,9 @@ def test_the_pages_show_the_figures():
     for page, content in tables.pages():
         text = page.read_text(encoding="utf-8")
         assert tables.between_markers(text, content) == text
+
+
+def test_the_readme_shows_the_speed():
+    text = tables.README.read_text(encoding="utf-8")
+    table = speed.table(json.loads(speed.OUT.read_text()))
+    assert tables.between_markers(text, table, speed.BEGIN, speed.END) == text

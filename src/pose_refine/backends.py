@@ -1,5 +1,6 @@
 """What runs the model, and where: torch, or ONNX Runtime; and what fits there."""
 
+import ctypes
 import hashlib
 import logging
 import os
@@ -18,6 +19,20 @@ from pose_refine.onnx_model import OnnxModel
 BACKENDS = ("torch", "onnx")
 Load = Callable[[], Model | OnnxModel]
 log = logging.getLogger(__name__)
+
+
+def keep_memory() -> None:
+    """Ask glibc to keep freed memory for the next batch: on CPUs, giving activations back to the system and faulting
+    them in anew costs a tenth to a fifth of the time.
+
+    It is for processes that are this project's own: it holds for all that a process allocates with malloc.
+    """
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+        libc.mallopt(-4, 0)  # M_MMAP_MAX
+    except (OSError, AttributeError):
+        pass  # another libc: slower, and right
 
 
 def usable_device(device: str | torch.device | None) -> torch.device:

@@ -5,6 +5,7 @@ import logging
 import sys
 
 from pose_refine import __version__
+from pose_refine.backends import keep_memory
 from pose_refine.commands import convert, demo, evaluate, export, folder, info, report, run, video
 
 log = logging.getLogger("pose_refine")
@@ -35,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     arguments = build_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    keep_memory()
     try:
         code: int = arguments.function(arguments)
     except (OSError, ValueError, TypeError, ImportError) as error:  # an extra that is not installed

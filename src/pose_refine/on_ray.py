@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import torch
 
+from pose_refine.backends import keep_memory
 from pose_refine.files import encode_poses, parse_poses
 from pose_refine.refiner import Refiner
 
@@ -51,6 +52,7 @@ class RefineBatch:
     ) -> None:
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
+        keep_memory()
         self.options: dict[str, Any] = {"skeleton": skeleton, "format": format, "recover": recover}
         self.refiner = Refiner.from_pretrained(source, device=device or _given_device())
 

@@ -1,12 +1,12 @@
 """python -m pose_refine.training: train a refiner, and turn a run into a weights folder."""
 
 import argparse
-import ctypes
 import logging
 from pathlib import Path
 
 import torch
 
+from pose_refine.backends import keep_memory
 from pose_refine.network import WIDTHS
 from pose_refine.training import distributed
 from pose_refine.training.export import export
@@ -36,16 +36,6 @@ Started by torchrun, on one machine or several, the processes share each step's 
 would: the same crops, losses and weights, up to rounding. The first alone reads and writes OUT. Each holds all images
 in memory; on CUDA each takes the GPU of its local rank. On CPUs set OMP_NUM_THREADS to the cores for one process.
 """
-
-
-def keep_memory() -> None:
-    """Ask glibc to keep freed memory: giving back and refaulting activations costs a third of a step on CPUs."""
-    try:
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
-        libc.mallopt(-4, 0)  # M_MMAP_MAX
-    except (OSError, AttributeError):
-        pass  # another libc: slower, and right
 
 
 def build_parser() -> argparse.ArgumentParser:
