@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from pose_refine import cli
 from pose_refine.cli import main
 
 
@@ -25,6 +26,13 @@ def inputs(tmp_path, photo, pose):
 
 def run(folder, *arguments):
     return main([str(folder / a) if "." in a else a for a in arguments])
+
+
+def test_commands_keep_freed_memory(monkeypatch, capsys):
+    kept = []
+    monkeypatch.setattr(cli, "keep_memory", lambda: kept.append(True))
+    assert main(["info"]) == 0
+    assert kept == [True]
 
 
 def test_openpose_in_openpose_out(inputs):

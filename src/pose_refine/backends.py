@@ -22,10 +22,10 @@ log = logging.getLogger(__name__)
 
 
 def keep_memory() -> None:
-    """Ask glibc to keep freed memory for the next batch: on CPUs, giving activations back to the system and faulting
-    them in anew costs a tenth to a fifth of the time.
+    """Ask glibc to keep freed memory for the next batch, instead of handing activations back to the system.
 
-    It is for processes that are this project's own: it holds for all that a process allocates with malloc.
+    Faulting them in anew costs up to a quarter of the time on CPUs (tests/benchmarks/experiments.md). It is for
+    processes that are this project's own: it holds for all that a process allocates with malloc.
     """
     try:
         libc = ctypes.CDLL("libc.so.6")

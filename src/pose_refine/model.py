@@ -40,7 +40,8 @@ def look(
     Only the last layers run twice: doubt touches the fine pose maps alone.
     """
     image, pose8, pose4 = network_inputs(image, initial, others, network.config.size)
-    beliefs = torch.linspace(1, DOUBT, 2, device=pose4.device)[:, None]  # made there: nothing is copied
+    # made on the device: nothing is copied there
+    beliefs = torch.linspace(1, DOUBT, 2, dtype=pose4.dtype, device=pose4.device)[:, None]
     with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
         context = network.context(*network.features(image), pose8)
         logits = network.answers(context, pose4, beliefs)
@@ -64,7 +65,7 @@ def gather_evidence(logits: Tensor, initial: Tensor, others: Tensor) -> Evidence
     given = (~missing).float()
     seen, seen_doubting = mass_at(probability, places.transpose(1, 2).expand(2, -1, -1, -1, -1)).unbind()
     apart = oks_distance(torch.stack([found, doubted, found]), torch.stack([claimed, claimed, doubted]))
-    if_given = torch.stack([given, given, torch.ones_like(given)])  # which of these there are
+    if_given = torch.stack([given, given, torch.ones_like(given)])  # 1 where there is a claim to measure from
     close, theirs = near(apart), taken(places, others)
     features = [
         given,

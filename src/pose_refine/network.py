@@ -150,7 +150,7 @@ class PoseBranch(nn.Module):
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
     def forward(self, x8: Tensor, coarse: Tensor, x4: Tensor, pose4: Tensor, beliefs: Tensor) -> Tensor:
-        """One answer a belief (L, B) or (L, 1), (L * B, joints, h, w).
+        """One answer for each of L beliefs, (L, B) or (L, 1): (L * B, joints, h, w).
 
         merge4 is linear in its inputs: a pose believed by half adds half of what it would, and is not convolved twice.
         """

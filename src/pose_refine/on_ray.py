@@ -34,7 +34,8 @@ class RefineBatch:
         format: Name of the format of JSON text; by default it is recognised.
         recover: Give missing joints of people with any joint a position; False leaves them missing.
         device: Where to run; by default the GPU that Ray gave the actor, else the CPU.
-        threads: Of torch and OpenCV, in the actor's process. More than 1 needs as many `num_cpus`.
+        threads: Of torch and OpenCV, in the actor's process. More than 1 needs as many `num_cpus`. Its malloc is told
+            to keep freed memory, too.
 
     Raises:
         ImportError: Ray is to say the device, and is not installed.

@@ -19,7 +19,7 @@ from pose_refine.poses import Refinement
 from pose_refine.questions import answer, ask, hand_back
 from pose_refine.skeletons import get_skeleton
 
-CPU_BATCH = 4  # activations that fit a cache are several times faster on CPUs than large batches
+CPU_BATCH = 4  # larger batches' activations are handed back to the system and faulted in anew: see keep_memory
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 

@@ -154,42 +154,44 @@ def beside_rivals(refiners: dict[str, dict[str, Refiner]]) -> dict[str, dict[str
     return out
 
 
-def crowds(refiner: Refiner) -> dict[str, float]:
-    """Milliseconds a person in ever larger crowds, and the memory that 10,000 take beyond 1,000."""
-    peaks: dict[int, float] = {}
+def crowds() -> dict[str, float]:
+    """Milliseconds a person in ever larger crowds, `small`, and the memory that 10,000 take beyond 1,000."""
+    refiner, peaks = random_refiners()["small"], []
 
     def refined(people: int) -> Callable[[], None]:
         image, poses = crowd(people)
 
         def call() -> None:
             refiner.refine(image, poses)
-            peaks.setdefault(people, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+            peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
         return call
 
-    spent = in_turns({str(people): refined(people) for people in (8, 100, 1000, 10_000)}, 3)
-    out = {people: ms / int(people) for people, ms in spent.items()}
-    return out | {"more_memory_mb": peaks[10_000] - peaks[1000]}
+    for people in (1000, 10_000):
+        refined(people)()
+    spent = in_turns({str(people): refined(people) for people in (8, 100, 1000, 10_000)}, 2)
+    return {people: ms / int(people) for people, ms in spent.items()} | {"more_memory_mb": peaks[1] - peaks[0]}
 
 
 def eight() -> dict[str, float]:
     """Milliseconds a person of eight in an image, by weights."""
     image, poses = crowd(8)
-    with tempfile.TemporaryDirectory() as work:
-        refiners = {name: refiner_of(shape, Path(work) / name) for name, shape in SHAPES.items()}
-    spent = in_turns({name: lambda r=r: r.refine(image, poses) for name, r in refiners.items()})
+    spent = in_turns({n: lambda r=r: r.refine(image, poses) for n, r in random_refiners().items()})
     return {name: ms / 8 for name, ms in spent.items()}
 
 
-def memory_kept() -> dict[str, dict[str, float]]:
-    """`eight` in processes of their own, with glibc as it is and told to keep freed memory; other systems ignore it."""
-    command = [sys.executable, "-c", "import json, speed; print(json.dumps(speed.eight()))"]
-    out = {}
-    for name, told in (("plain", {}), ("kept", KEEP)):
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | told
-        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-        out[name] = json.loads(done.stdout)
-    return out
+def random_refiners(backend: str = "torch") -> dict[str, Refiner]:
+    with tempfile.TemporaryDirectory() as work:
+        return {name: refiner_of(shape, Path(work) / name, backend) for name, shape in SHAPES.items()}
+
+
+def alone(function: str, told: dict[str, str] | None = None) -> dict[str, float]:
+    """What a function of this module returns in a process of its own, glibc told nothing but `told` of memory."""
+    command = [sys.executable, "-c", f"import json, speed; print(json.dumps(speed.{function}()))"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")} | (told or {})
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    found: dict[str, float] = json.loads(subprocess.check_output(command, text=True, env=environment))
+    return found
 
 
 def huge(refiner: Refiner) -> dict[str, float]:
@@ -259,16 +261,13 @@ def main() -> None:
     parser.add_argument("--readme", action="store_true", help="also write README.md's table")
     parser.add_argument("-o", "--out", type=Path, default=OUT, help="default: %(default)s")
     arguments = parser.parse_args()
-    result = {"machine": machine(), "start": start(), "memory": memory_kept()}
-    with tempfile.TemporaryDirectory() as work:
-        refiners = {
-            runtime: {n: refiner_of(shape, Path(work) / n, runtime) for n, shape in SHAPES.items()}
-            for runtime in ("torch", "onnx")
-        }
+    result = {"machine": machine(), "start": start()}
+    result["memory"] = {"plain": alone("eight"), "kept": alone("eight", KEEP)}
+    refiners = {runtime: random_refiners(runtime) for runtime in ("torch", "onnx")}
     result["overhead"] = {name: overhead(refiner) for name, refiner in refiners["torch"].items()}
     result["rivals"] = beside_rivals(refiners)
-    small = refiners["torch"]["small"]  # beside which all that is not the network weighs most
-    result |= {"crowds": crowds(small), "huge": huge(small)}
+    # beside small all that is not the network weighs most
+    result |= {"crowds": alone("crowds"), "huge": huge(refiners["torch"]["small"])}
     arguments.out.write_text(json.dumps(tables.rounded(result), indent=1) + "\n")
     print(table(result))
     if arguments.readme:
