@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 def keep_memory() -> None:
     """Ask glibc to keep freed memory for the next batch, instead of handing activations back to the system.
 
-    Faulting them in anew costs up to a quarter of the time on CPUs (tests/benchmarks/experiments.md). It is for
+    Faulting them in anew costs a fifth to a third of the time on CPUs (tests/benchmarks/experiments.md). It is for
     processes that are this project's own: it holds for all that a process allocates with malloc.
     """
     try:
