@@ -80,6 +80,19 @@ def test_saving_leaves_the_model_alone_and_repeats(folder, tmp_path):
     assert all(torch.equal(tensor, untouched[name]) for name, tensor in model.state_dict().items())
 
 
+def test_saving_that_fails_leaves_the_old_weights(folder, monkeypatch):
+    def full(self, data):
+        with self.open("wb") as file:
+            file.write(data[: len(data) // 2])
+        raise OSError("no space left on device")
+
+    old = {path.name: path.read_bytes() for path in folder.iterdir()}
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="no space"):
+        weights.save(tiny_model(seed=1), "tiny", folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == old
+
+
 @pytest.mark.parametrize("name", [*BAD_CONFIGS, *NO_JSON])
 def test_config_that_is_wrong(tmp_path, name):
     content = NO_JSON[name] if name in NO_JSON else json.dumps(BAD_CONFIGS[name]).encode()

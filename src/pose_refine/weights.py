@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
+from pose_refine.files import write_whole
 from pose_refine.model import Model
 from pose_refine.network import NetworkConfig
 
@@ -165,7 +166,7 @@ def load(folder: Path) -> tuple[Model, WeightsConfig]:
 
 
 def save(model: Model, name: str, folder: Path) -> WeightsConfig:
-    """Write config.json and model.safetensors (float16) into `folder`."""
+    """Write config.json and model.safetensors (float16) into `folder`, each whole or not at all."""
     data = save_tensors({key: tensor.half().contiguous().cpu() for key, tensor in model.state_dict().items()})
     shape = model.network.config
     config = WeightsConfig.model_validate(
@@ -179,6 +180,6 @@ def save(model: Model, name: str, folder: Path) -> WeightsConfig:
         }
     )
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / TENSORS).write_bytes(data)
-    (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
+    write_whole(folder / TENSORS, data)
+    write_whole(folder / CONFIG, (config.model_dump_json(indent=2) + "\n").encode())
     return config
