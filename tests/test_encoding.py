@@ -15,11 +15,14 @@ from pose_refine.encoding import (
     decode,
     gaussian_maps,
     mass_at,
+    mirrored,
+    mirrored_back,
     network_inputs,
     pose_maps,
     target_maps,
     window_mass,
 )
+from pose_refine.skeletons import NETWORK
 
 STRIDE, CELL_CENTRE = 4, 1.5  # crop pixels a cell, and where the first one's middle is
 ROWS, COLUMNS = CROP_HEIGHT // STRIDE, CROP_WIDTH // STRIDE
@@ -57,6 +60,18 @@ def test_gaussian_maps_equal_a_naive_twin(point, shape, sigma):
     assert drawn.shape == (1, 1, *shape)
     assert drawn.dtype == torch.float32
     np.testing.assert_allclose(drawn[0, 0], naive_map(point, shape, sigma), atol=1e-5)
+
+
+def test_maps_of_a_mirrored_pose_are_mirrored_maps():
+    points = torch.rand(3, 19, 2) * torch.tensor([192.0, 256.0])
+    points[0, 4] = torch.nan
+    turned = mirrored(points)
+    left, right = (NETWORK.joints.index(f"{side}_wrist") for side in ("left", "right"))
+    expected = torch.tensor([191.0, 0]) + points[1, right] * torch.tensor([-1.0, 1])
+    torch.testing.assert_close(turned[1, left], expected)
+    torch.testing.assert_close(mirrored(turned), points, equal_nan=True)
+    maps = gaussian_maps(points, (64, 48), 6.0)
+    torch.testing.assert_close(mirrored_back(gaussian_maps(turned, (64, 48), 6.0)), maps, atol=1e-4, rtol=0)
 
 
 def test_missing_joints_are_empty_maps():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH
-from pose_refine.encoding import decode, gaussian_maps, pose_maps, probability_of
+from pose_refine.encoding import decode, gaussian_maps, mirrored, pose_maps, probability_of
 from pose_refine.model import (
     DOUBT,
     EVIDENCE,
@@ -18,6 +18,7 @@ from pose_refine.model import (
     look,
 )
 from pose_refine.network import NetworkConfig
+from pose_refine.skeletons import NETWORK
 
 _, PEAK, _, SUPPORT = range(4)  # columns of the features
 DISTANCE, NEAR, FOUND_TAKEN, CLAIMED_TAKEN, DOUBTED_TAKEN, WHOLE = 9, 12, 15, 16, 17, 18
@@ -227,6 +228,18 @@ def test_look_believes_and_doubts(model):
     for place, maps in ((FOUND, pose4), (DOUBTED, faint)):
         torch.testing.assert_close(evidence.places[:, place], decode(model.network(image, pose8, maps))[0])
     assert not torch.equal(evidence.features[..., 1], evidence.features[..., 2])
+
+
+@torch.inference_mode()
+def test_with_flip_it_does_not_matter_which_way_round_it_looks(model):
+    """And without it does."""
+    crops, initial = crops_and_poses()
+    image, others = crops.permute(0, 3, 1, 2).float() * (2 / 255) - 1, initial.flip(0)[:, None] + 20
+    for flip in (True, False):
+        plain = look(model.network, image, initial, others, flip=flip)
+        turned = look(model.network, image.flip(3), mirrored(initial), mirrored(others), flip=flip)
+        assert torch.allclose(mirrored(turned.places), plain.places, atol=0.05, equal_nan=True) == flip
+        assert torch.allclose(turned.features[:, NETWORK.mirror], plain.features, atol=1e-3) == flip
 
 
 @torch.inference_mode()

@@ -19,7 +19,7 @@ ort = pytest.importorskip("onnxruntime")
 
 CPU = torch.device("cpu")
 CONTROL_FLOW = {"If", "Loop", "Scan"}
-TINY = {"crop's size": (256, 192), "another size": (192, 160)}
+TINY = {"crop's size": ((256, 192), True), "another size": ((192, 160), False)}
 
 
 def given(people):
@@ -49,7 +49,8 @@ def answers_alike(other, model, people):
 def tiny(request, tmp_path_factory):
     """An untrained model, and its export, which leaves the model, the random numbers and torch's settings alone."""
     torch.manual_seed(0)
-    model = Model(NetworkConfig("lightning", width=8, size=TINY[request.param])).eval()
+    size, flip = TINY[request.param]
+    model = Model(NetworkConfig("lightning", width=8, size=size), flip=flip).eval()
     for parameter in (model.network.pose_branch.out.weight, model.network.pose_input.write.weight):
         torch.nn.init.normal_(parameter, std=0.5)  # else the pose would not enter
     config = weights.save(model, "tiny", tmp_path_factory.mktemp("weights"))
@@ -111,6 +112,18 @@ def test_refine_by_a_folder(tiny, tmp_path, photo, pose, monkeypatch):
     monkeypatch.setattr(onnx_model, "to_onnx", lambda model, its: {config: tiny[1]}[its])
     by_torch, by_onnx = (Refiner.from_pretrained(tmp_path, device="cpu", backend=b) for b in ("torch", "onnx"))
     np.testing.assert_allclose(by_onnx.refine(photo, pose), by_torch.refine(photo, pose), atol=0.1)
+
+
+def test_flip_is_chosen_before_the_export(tiny, tmp_path):
+    weights.save(tiny[0], "tiny", tmp_path)
+    other = not tiny[0].flip
+    by_torch, by_onnx = (Refiner.from_pretrained(tmp_path, device="cpu", backend=b, flip=other)._model
+                         for b in ("torch", "onnx"))  # fmt: skip
+    assert by_torch.flip is other
+    answers_alike(by_onnx, by_torch, 2)
+    (tmp_path / "model.onnx").write_bytes(tiny[1])
+    with pytest.raises(ValueError, match="was exported with or without it"):
+        Refiner.from_pretrained(tmp_path / "model.onnx", flip=other)
 
 
 def test_as_many_threads_as_torch(tiny):

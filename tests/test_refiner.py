@@ -261,6 +261,16 @@ def test_bfloat16_is_close(refiner, photo, pose):
     assert np.median(shift) < 2  # pixels of a person 500 px high
 
 
+def test_without_mirror_images(photo, pose, refiner):
+    """The same joints, nearly, of embedded weights that look at mirror images unless told not to."""
+    plain = Refiner.from_pretrained(device="cpu", flip=False)
+    assert not plain._model.flip
+    apart = np.abs(plain.refine(photo, pose) - refiner.refine(photo, pose))[..., :2]
+    assert apart.max() > 0
+    assert np.median(apart) < 2
+    assert Refiner.from_pretrained("small", device="cpu", flip=True)._model.flip
+
+
 def test_a_refiner_has_its_device(refiner, photo, pose):
     with pytest.raises(ValueError, match="device"):
         refine(photo, pose, model=refiner, device="cpu")

@@ -15,7 +15,7 @@ from pose_refine import refine, weights
 from pose_refine.model import Model
 
 SHA256 = "0" * 64
-CONFIG = dict(format=1, name="tiny", trunk="lightning", joints=19, width=8, size=(256, 192), sha256=SHA256)  # noqa: C408
+CONFIG = dict(format=1, name="tiny", trunk="lightning", joints=19, width=8, size=(256, 192), flip=False, sha256=SHA256)  # noqa: C408
 BAD_CONFIGS = {
     "a later layout": CONFIG | {"format": 2},
     "a size that is no multiple of 32": CONFIG | {"size": (250, 192)},
@@ -30,7 +30,7 @@ BAD_CONFIGS = {
     **{
         f"without {key}": {k: v for k, v in CONFIG.items() if k != key}
         for key in CONFIG
-        if key not in ("format", "size")
+        if key not in ("format", "size", "flip")
     },
 }
 NO_JSON = {"empty": b"", "truncated": b'{"format": 1', "not UTF-8": b"\xff\xfe", "YAML": b"trunk: lightning"}
@@ -47,6 +47,14 @@ def folder(tmp_path):
 def rewrite_config(folder, **changes):
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_flip_is_kept(folder):
+    model = tiny_model()
+    model.flip = True
+    weights.save(model, "tiny", folder)
+    assert weights.load(folder)[0].flip
+    assert weights.read_config(folder).flip
 
 
 def test_round_trip(folder):

@@ -72,18 +72,27 @@ def choose(
     revision: str | None = None,
     backend: str = "torch",
     device: str | torch.device | None = None,
+    flip: bool | None = None,
 ) -> tuple[Load, torch.device]:
     """How to load a source, and the device where it will run; arguments as of `Refiner.from_pretrained`.
 
     Raises:
         ImportError: ONNX Runtime is to run it, and is not installed.
-        ValueError: Another backend, a device that is not there, or a revision of a file.
+        ValueError: Another backend, a device that is not there, or a revision or `flip` for a file.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")
     exported = is_exported(source)
+    if exported and flip is not None:
+        raise ValueError(f"flip: {source!r} was exported with or without it; export it anew")
+
+    def load_torch() -> tuple[Model, weights.WeightsConfig]:
+        model, config = weights.load(weights.find(source, revision))
+        model.flip = model.flip if flip is None else flip
+        return model, config
+
     if backend == "torch" and not exported:
-        return lambda: weights.load(weights.find(source, revision))[0], usable_device(device)
+        return lambda: load_torch()[0], usable_device(device)
     if exported and revision is not None:
         raise ValueError(f"revision: only weights on the hub have revisions, {source!r} is a file")
     if device is None and onnx_model.PROVIDERS["cuda"] not in onnx_model.runtime().get_available_providers():
@@ -93,7 +102,7 @@ def choose(
     def load() -> OnnxModel:
         if exported and source is not None:
             return OnnxModel(Path(source).read_bytes(), place, os.fspath(source))
-        return OnnxModel(onnx_model.to_onnx(*weights.load(weights.find(source, revision))), place)
+        return OnnxModel(onnx_model.to_onnx(*load_torch()), place)
 
     return load, place
 

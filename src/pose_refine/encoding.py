@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH
+from pose_refine.skeletons import NETWORK
 
 # Where pose maps enter, and how wide a joint is drawn there: the network's stride -> sigma in crop pixels. Coarse on
 # purpose (PoseFix, Moon et al. 2019): an input joint is a hint, and is seldom exact.
@@ -20,6 +21,17 @@ def network_inputs(
     if tuple(image.shape[2:]) != size:
         image = F.interpolate(image, size, mode="bilinear", align_corners=False)
     return image, *pose_maps(keypoints, others, size)
+
+
+def mirrored(points: Tensor) -> Tensor:
+    """Crop pixels (..., K, 2) in the crop mirrored left to right; a left joint becomes the right one."""
+    turned = points[..., torch.as_tensor(NETWORK.mirror, device=points.device), :]
+    return torch.stack([CROP_WIDTH - 1 - turned[..., 0], turned[..., 1]], -1)
+
+
+def mirrored_back(maps: Tensor) -> Tensor:
+    """Maps (..., K, h, w) of a mirrored crop as maps of the crop itself."""
+    return maps.flip(-1)[..., torch.as_tensor(NETWORK.mirror, device=maps.device), :, :]
 
 
 def cell_positions(size: int, cells: int, device: torch.device) -> Tensor:

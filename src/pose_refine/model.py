@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pose_refine.crops import CROP_HEIGHT, MARGIN
-from pose_refine.encoding import DOUBT, mass_at, network_inputs, peaks, probability_of
+from pose_refine.encoding import DOUBT, mass_at, mirrored, mirrored_back, network_inputs, peaks, probability_of
 from pose_refine.network import Network, NetworkConfig
 from pose_refine.skeletons import SIGMAS
 
@@ -33,9 +33,28 @@ class Evidence:
 
 
 def look(
-    network: Network, image: Tensor, initial: Tensor, others: Tensor, dtype: torch.dtype = torch.float32
+    network: Network,
+    image: Tensor,
+    initial: Tensor,
+    others: Tensor,
+    dtype: torch.dtype = torch.float32,
+    *,
+    flip: bool = False,
 ) -> Evidence:
     """Look at crops (B, 3, H, W) for the poses (B, K, 2), once believing them and once in doubt.
+
+    With `flip`, at their mirror images too, and both answers' mean is what counts: the flip test of stacked hourglasses
+    (Newell et al. 2016), at twice the cost.
+    """
+    logits = heat_maps(network, image, initial, others, dtype)
+    if flip:
+        turned = heat_maps(network, image.flip(3), mirrored(initial), mirrored(others), dtype)
+        logits = (logits + mirrored_back(turned)) / 2
+    return gather_evidence(logits, initial, others)
+
+
+def heat_maps(network: Network, image: Tensor, initial: Tensor, others: Tensor, dtype: torch.dtype) -> Tensor:
+    """The network's heat maps, believing and in doubt: (2, B, K, h, w) logits, float32.
 
     Only the last layers run twice: doubt touches the fine pose maps alone.
     """
@@ -45,7 +64,7 @@ def look(
     with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
         context = network.context(*network.features(image), pose8)
         logits = network.answers(context, pose4, beliefs)
-    return gather_evidence(logits, initial, others)
+    return logits.float()
 
 
 def gather_evidence(logits: Tensor, initial: Tensor, others: Tensor) -> Evidence:
@@ -55,7 +74,7 @@ def gather_evidence(logits: Tensor, initial: Tensor, others: Tensor) -> Evidence
     How far a whole pose lies from what was found tells how good its estimator is: that is how the decision knows
     whom to believe without knowing the estimator.
     """
-    logits = logits.float().contiguous()  # from channels last, once
+    logits = logits.contiguous()  # from channels last, once
     probability = probability_of(logits)
     points, peak = peaks(probability)
     found, doubted = points
@@ -168,12 +187,14 @@ class Model(nn.Module):
 
     Args:
         config: Shape of the network.
+        flip: Whether it looks at mirror images too (see `look`).
     """
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NetworkConfig, *, flip: bool = False) -> None:
         super().__init__()
         self.network = Network(config)
         self.decision = Decision(config.joints)
+        self.flip = flip
 
     def forward(
         self, crops: Tensor, initial: Tensor, others: Tensor, dtype: torch.dtype = torch.float32
@@ -190,6 +211,6 @@ class Model(nn.Module):
             Keypoints (B, K, 2) crop pixels, and P(within the OKS-0.85 radius) (B, K).
         """
         image = crops.permute(0, 3, 1, 2).to(memory_format=torch.channels_last).float() * (2 / 255) - 1
-        evidence = look(self.network, image, initial, others, dtype)
+        evidence = look(self.network, image, initial, others, dtype, flip=self.flip)
         quality, right = self.decision(evidence.features)
         return blend(evidence.places, torch.sigmoid(quality), evidence.features[..., GIVEN]), torch.sigmoid(right)

@@ -37,6 +37,7 @@ class WeightsConfig(BaseModel):
         joints: See NetworkConfig.
         width: See NetworkConfig.
         size: See NetworkConfig.
+        flip: Whether the model looks at mirror images too; its decision was fitted so.
         sha256: Of model.safetensors.
     """
 
@@ -48,6 +49,7 @@ class WeightsConfig(BaseModel):
     joints: Literal[19]
     width: Annotated[int, Field(ge=1, le=1024)]
     size: tuple[Side, Side] = (256, 192)
+    flip: bool = False
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -156,7 +158,7 @@ def load(folder: Path) -> tuple[Model, WeightsConfig]:
     if digest != config.sha256:
         raise ValueError(f"{path}: SHA-256 is {digest}, its config says {config.sha256}: truncated or changed")
     with torch.device("meta"):  # no time, and none of the caller's random numbers, for values that are replaced
-        model = Model(NetworkConfig(config.trunk, config.joints, config.width, config.size))
+        model = Model(NetworkConfig(config.trunk, config.joints, config.width, config.size), flip=config.flip)
     try:
         tensors = {name: tensor.float() for name, tensor in load_tensors(data).items()}
         model.load_state_dict(tensors, strict=True, assign=True)
@@ -176,6 +178,7 @@ def save(model: Model, name: str, folder: Path) -> WeightsConfig:
             "joints": shape.joints,
             "width": shape.width,
             "size": shape.size,
+            "flip": model.flip,
             "sha256": hashlib.sha256(data).hexdigest(),
         }
     )

@@ -31,7 +31,11 @@ from pose_refine.network import NetworkConfig
 
 OUT = Path(__file__).with_name("speed.json")
 BEGIN, END = "<!-- speed: written by tests/benchmarks/speed.py -->", "<!-- /speed -->"
-SHAPES = {"base": NetworkConfig(), "small": NetworkConfig("lightning", width=32, size=(192, 160))}
+MODELS = {  # and whether they look at mirror images too
+    "base": (NetworkConfig(), True),
+    "base without flip": (NetworkConfig(), False),
+    "small": (NetworkConfig("lightning", width=32, size=(192, 160)), False),
+}
 CROWDS = (1, 8, 64, 1000)
 ROUNDS, LEAST = 4, 0.5  # each thing is timed so often, for at least so many seconds; the best counts
 BATCHES = (1, 4, 8)  # a rival is taken at its best
@@ -61,18 +65,18 @@ def crowd(people: int, shape: tuple[int, int] = (1080, 1920)) -> tuple[np.ndarra
     return image, poses.astype(np.float32)
 
 
-def refiner_of(shape: NetworkConfig, folder: Path, backend: str = "torch") -> Refiner:
+def refiner_of(shape: NetworkConfig, flip: bool, folder: Path, backend: str = "torch") -> Refiner:
     """With random weights."""
     from pose_refine import weights
 
     torch.manual_seed(0)
-    weights.save(Model(shape), "random", folder)
+    weights.save(Model(shape, flip=flip), "random", folder)
     return Refiner.from_pretrained(folder, backend=backend, device="cpu")
 
 
 @torch.inference_mode()
-def bare(network: nn.Module, people: int, batch: int) -> Callable[[], None]:
-    """The network's layers alone on as many crops."""
+def bare(network: nn.Module, people: int, batch: int, flip: bool) -> Callable[[], None]:
+    """The network's layers alone on as many crops, twice where mirror images are looked at, too."""
     height, width = network.config.size
 
     def inputs(count: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -87,7 +91,8 @@ def bare(network: nn.Module, people: int, batch: int) -> Callable[[], None]:
     def run() -> None:
         for size in sizes:
             image, pose8, pose4 = made[size]
-            network.answers(network.context(*network.features(image), pose8), pose4, beliefs)
+            for _ in range(1 + flip):
+                network.answers(network.context(*network.features(image), pose8), pose4, beliefs)
 
     return run
 
@@ -98,7 +103,8 @@ def overhead(refiner: Refiner) -> dict[str, dict[str, float]]:
     for people in CROWDS:
         image, poses = crowd(people)
         things = {"refine": lambda i=image, p=poses: refiner.refine(i, p)}
-        things |= {str(batch): bare(refiner._model.network, people, batch) for batch in BATCHES[1:]}
+        model = refiner._model
+        things |= {str(batch): bare(model.network, people, batch, model.flip) for batch in BATCHES[1:]}
         refine, *network = in_turns(things, 2 if people > 100 else ROUNDS).values()
         out[str(people)] = {"refine": refine / people, "network": min(network) / people}
     return out
@@ -182,7 +188,7 @@ def eight() -> dict[str, float]:
 
 def random_refiners(backend: str = "torch") -> dict[str, Refiner]:
     with tempfile.TemporaryDirectory() as work:
-        return {name: refiner_of(shape, Path(work) / name, backend) for name, shape in SHAPES.items()}
+        return {name: refiner_of(*how, Path(work) / name, backend) for name, how in MODELS.items()}
 
 
 def alone(function: str, told: dict[str, str] | None = None) -> dict[str, float]:
@@ -231,16 +237,16 @@ def table(result: dict) -> str:
         rows.append([f"speed of `refine()`, share of the bare network's, `{name}`; 1, 8, 64, 1,000 people an image",
                      f"{shares} %", ">= 80 %"])  # fmt: skip
     for runtime, spent in r.items():
-        for name in SHAPES:
+        for name in MODELS:
             ratio = f"{spent[name] / spent['lightning']:.2f} x"
             rows.append([f"a person, `{name}` in {runtime}, against MoveNet Lightning there", ratio, "<= 1.5 x"])
     for rival, title, aim in (("posefix", "PoseFix's network", ">= 20 x"), ("vitpose", "ViTPose-B", ">= 3 x")):
-        ratios = ", ".join(f"{r['torch'][rival] / r['torch'][name]:.0f}" for name in SHAPES)
-        rows.append([f"people a second against {title}, all in torch: {', '.join(SHAPES)}", f"{ratios} x", aim])
+        ratios = ", ".join(f"{r['torch'][rival] / r['torch'][name]:.0f}" for name in MODELS)
+        rows.append([f"people a second against {title}, all in torch: {', '.join(MODELS)}", f"{ratios} x", aim])
     flat = ", ".join(f"{c[n] / c['8']:.2f}" for n in ("100", "1000", "10000"))
-    kept = ", ".join(f"{k['kept'][name] / k['plain'][name]:.2f}" for name in SHAPES)
+    kept = ", ".join(f"{k['kept'][name] / k['plain'][name]:.2f}" for name in MODELS)
     rows += [
-        [f"a person with freed memory kept (see below) against without: {', '.join(SHAPES)}", f"{kept} x", "-"],
+        [f"a person with freed memory kept (see below) against without: {', '.join(MODELS)}", f"{kept} x", "-"],
         [
             "a person among 100, 1,000, 10,000 in an image against one of 8, `small`",
             f"{flat} x",
@@ -251,7 +257,7 @@ def table(result: dict) -> str:
         ["`import pose_refine` beyond `import torch`", f"{s['pose_refine']:.2f} s", "< 0.5 s"],
         ["first result after that", f"{s['first_result']:.2f} s", "< 1 s"],
     ]
-    own = ", ".join(f"`{n}` {r['torch'][n]:.1f} in torch, {r['onnx'][n]:.1f} in ONNX Runtime" for n in SHAPES)
+    own = ", ".join(f"`{n}` {r['torch'][n]:.1f} in torch, {r['onnx'][n]:.1f} in ONNX Runtime" for n in MODELS)
     own = f"On {result['machine']}. Milliseconds a person there, of eight in an image: {own}."
     return f"{tables.table(['what', 'measured', 'aim'], rows)}\n\n{own}"
 

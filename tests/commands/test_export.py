@@ -38,6 +38,14 @@ def test_nothing_is_overwritten_unasked(tiny, tmp_path, caplog, fast):
     assert output.read_bytes() == b"tiny"
 
 
+def test_without_mirror_images(tmp_path, monkeypatch):
+    exported = []
+    monkeypatch.setattr("pose_refine.commands.export.to_onnx", lambda model, _: exported.append(model.flip) or b"")
+    for more in ([], ["--no-flip"]):
+        assert main(["export", "base", "-o", str(tmp_path / "model.onnx"), "--overwrite", *more]) == 0
+    assert exported == [True, False]
+
+
 def test_a_failure_leaves_nothing_behind(tiny, tmp_path, caplog, monkeypatch):
     def fail(model, config):
         raise ImportError("no package")

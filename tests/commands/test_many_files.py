@@ -178,6 +178,12 @@ def test_in_place_refines_nothing_twice(folder, given, contents, caplog):
     assert caplog.text.count("4 were done before") == 3
 
 
+def test_without_mirror_images_is_another_option(folder, given, caplog):
+    assert folder("-o", given / "out") == 0
+    assert folder("-o", given / "out", "--no-flip") == 1
+    assert "refined with other options (flip was None, now is False)" in caplog.text
+
+
 def test_in_place_with_other_options_starts_from_the_originals(folder, given, contents, caplog):
     kept = contents(given / "poses")
     assert folder("-o", given / "out", "--no-recover") == 0

@@ -128,6 +128,11 @@ def test_held_out_inputs_hold_every_estimators_own_and_the_truth(loaded):
     np.testing.assert_array_equal(sets[0].others[1, 0], people.predicted[0, 0, :, :2])  # she stands beside him
     assert sets[1].rows.tolist() == [0, 2, 3, 4]  # those whom beta saw
     truths = [s for s in sets if np.array_equal(s.poses, people.keypoints, equal_nan=True)]
+    beta, kept = people.predicted[[0, 2, 3, 4], 1], ~np.isnan(sets[2].poses[..., 0])
+    np.testing.assert_array_equal(sets[2].poses[kept], beta[kept, :2])
+    gone = ~np.isnan(beta[..., 0]) & ~kept
+    assert gone.any()
+    assert (np.where(gone, beta[..., 2], -np.inf).max(1) <= np.where(kept, beta[..., 2], np.inf).min(1)).all()
     assert len(truths) == 1
     np.testing.assert_array_equal(truths[0].others[1, 0], people.keypoints[0])
 

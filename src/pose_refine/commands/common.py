@@ -23,11 +23,23 @@ def add_parser(commands: Commands, name: str, help: str, epilog: str | None = No
 
 
 def add_refiner_options(parser: argparse.ArgumentParser) -> None:
-    """--weights and --device."""
+    """--weights, --device and --no-flip."""
     parser.add_argument(
         "--weights", metavar="SOURCE", help="base, small, a folder, a hub repository or an .onnx file (default: base)"
     )
     parser.add_argument("--device", help="torch device (default: cuda, else mps, else cpu)")
+    add_flip_option(parser)
+
+
+def add_flip_option(parser: argparse.ArgumentParser) -> None:
+    """None unless it is given: what the weights are made for."""
+    parser.add_argument(
+        "--no-flip",
+        dest="flip",
+        action="store_const",
+        const=False,
+        help="do not look at mirror images too, as base does: half the time, about a point of recall less",
+    )
 
 
 def add_poses_options(parser: argparse.ArgumentParser, format: str = "--format") -> None:

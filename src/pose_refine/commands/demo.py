@@ -46,7 +46,7 @@ def exchanged(poses: Poses) -> Poses:
 
 def demo(arguments: argparse.Namespace) -> int:
     check_free(arguments.output, arguments.overwrite)
-    refiner = Refiner.from_pretrained(arguments.weights, device=arguments.device)
+    refiner = Refiner.from_pretrained(arguments.weights, device=arguments.device, flip=arguments.flip)
     cameraman, found = demo_input("cameraman", "mediapipe")
     astronaut, right = demo_input("astronaut", "movenet_lightning")
     rows = []

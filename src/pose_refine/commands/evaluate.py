@@ -218,7 +218,7 @@ def refined(arguments: argparse.Namespace, given: Sequence[Documents]) -> list[D
     if len(files) < len(names):
         raise ValueError(f"--refine: {len(names) - len(files)} of {len(names)} images with predictions are not there")
     frames = [Frame(name, files[name], poses, "") for part in found for name, poses in part]
-    refiner = Refiner.from_pretrained(arguments.weights, device=arguments.device)
+    refiner = Refiner.from_pretrained(arguments.weights, device=arguments.device, flip=arguments.flip)
     tally = Tally(frames=len(frames))
     results = iter([out for _, out in refine_frames(refiner, frames, arguments, tally)])
     if tally.failed:

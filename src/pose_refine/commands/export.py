@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from pose_refine import weights
-from pose_refine.commands.common import Commands, add_overwrite, add_parser
+from pose_refine.commands.common import Commands, add_flip_option, add_overwrite, add_parser
 from pose_refine.files import STREAM, check_free, write_whole
 from pose_refine.onnx_model import SUFFIX, to_onnx
 
@@ -35,6 +35,7 @@ def add(commands: Commands) -> None:
         "weights", nargs="?", metavar="WEIGHTS", help="base, small, a folder or a hub repository (default: base)"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="ONNX", help="the file to write")
+    add_flip_option(parser)
     add_overwrite(parser)
     parser.set_defaults(function=export)
 
@@ -45,6 +46,7 @@ def export(arguments: argparse.Namespace) -> int:
         raise ValueError(f"-o: expected the name of a {SUFFIX} file, got {output}")
     check_free(output, arguments.overwrite)
     model, config = weights.load(weights.find(arguments.weights))
+    model.flip = model.flip if arguments.flip is None else arguments.flip
     data = to_onnx(model, config)
     write_whole(output, data)
     log.info("weights %s, %.1f MB -> %s", config.name, len(data) / 1e6, output)

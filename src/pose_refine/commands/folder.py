@@ -74,6 +74,7 @@ def folder(arguments: argparse.Namespace) -> int:
     options = {
         "version": __version__,
         "weights": sha256,
+        "flip": arguments.flip,
         "skeleton": arguments.skeleton,
         "format": arguments.format,
         "recover": arguments.recover,
@@ -81,7 +82,12 @@ def folder(arguments: argparse.Namespace) -> int:
     work = many_files if arguments.poses.is_dir() else one_document
     tally = Tally()
     try:
-        work.refine(arguments, options, lambda: Refiner.from_pretrained(source, device=arguments.device), tally)
+        work.refine(
+            arguments,
+            options,
+            lambda: Refiner.from_pretrained(source, device=arguments.device, flip=arguments.flip),
+            tally,
+        )
     except KeyboardInterrupt:
         log.error("interrupted: %s\nThe same command goes on from here.", tally)
         return 130

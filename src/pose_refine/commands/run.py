@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     data, given = read_input(arguments.poses)
     check_outputs(arguments, given)
     image, _ = read_image(arguments.image, "bgr")
-    refiner = Refiner.from_pretrained(arguments.weights, device=arguments.device)
+    refiner = Refiner.from_pretrained(arguments.weights, device=arguments.device, flip=arguments.flip)
     out, result = refine_frame(refiner, image, given, arguments, arguments.to)
     write_whole(arguments.output, encode_poses(out, npy=wants_npy(arguments, given), like=data))
     if arguments.viz:

@@ -107,7 +107,7 @@ def video(arguments: argparse.Namespace) -> int:
     journal = Journal(output.with_name(f".{output.name}.pose_refine.jsonl"), options_of(arguments, settings, sha256))
     check_outputs(arguments, journal, poses)
     tally = Tally(frames=len(poses))
-    refiner = Refiner.from_pretrained(source, device=arguments.device)
+    refiner = Refiner.from_pretrained(source, device=arguments.device, flip=arguments.flip)
     try:
         with journal:
             work(refiner, arguments, settings, poses, journal, tally)
@@ -154,6 +154,7 @@ def options_of(arguments: argparse.Namespace, settings: Settings, sha256: str) -
     return {
         "version": __version__,
         "weights": sha256,
+        "flip": arguments.flip,
         "given": given,
         "first": arguments.first,
         "looks": settings.looks,

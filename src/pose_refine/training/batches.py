@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from numpy.random import Generator
 from torch import Tensor
 
+from pose_refine import encoding
 from pose_refine._types import AnyArray, Floats
 from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH, MAX_REDUCTION, crop_boxes, crop_matrices, to_crop
-from pose_refine.skeletons import NETWORK
 from pose_refine.training.data import People, take
 from pose_refine.training.synthesis import initial_poses, trust_in
 
@@ -99,8 +99,7 @@ def hide_patch(image: Tensor, draw: Draw, share: float = 0.25) -> Tensor:
 
 def mirrored(points: Floats, flip: AnyArray) -> Floats:
     """Crop pixels (B, ..., K, 2) of crops mirrored left to right where `flip` (B,) says so, joints renamed."""
-    turned = points[..., NETWORK.mirror, :].copy()
-    turned[..., 0] = CROP_WIDTH - 1 - turned[..., 0]
+    turned = encoding.mirrored(torch.from_numpy(points)).numpy()
     return np.where(flip.reshape(-1, *[1] * (points.ndim - 1)), turned, points)
 
 

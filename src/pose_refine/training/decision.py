@@ -19,7 +19,7 @@ from pose_refine.skeletons import SIGMAS
 from pose_refine.training.batches import cut
 from pose_refine.training.data import People, nearest_others, take
 from pose_refine.training.heldout import shown
-from pose_refine.training.synthesis import initial_poses, nearly_perfect, noise, remove
+from pose_refine.training.synthesis import initial_poses, nearly_perfect, noise, remove_unsure
 
 RIGHT = 0.85  # keypoint similarity from which a joint counts as right
 DRAWS = 4  # damaged poses a held-out person, beside every estimator's own
@@ -66,17 +66,20 @@ class Inputs:
 
 
 def held_out_inputs(people: People, rows: AnyArray, rng: np.random.Generator) -> list[Inputs]:
-    """Every estimator's poses, some with joints removed or scattered, damaged ones and perfect ones."""
+    """Every estimator's poses, every other one's also with unsure joints removed, the others' with joints scattered;
+    damaged poses and perfect ones."""
     truth = take(people, rows, nearest_others(people))
     real = [
         (truth.predicted[:, e, :, :2], truth.others_predicted[:, :, e, :, :2]) for e in range(len(people.estimators))
     ]
-    # A lone joint far off in a good pose is rare in these sets, and what users look at first.
-    real += [
-        (damaged, others)
-        for poses, others in real[::2]
-        for damaged in (remove(poses, rng, share=0.25), noise(poses, rng, share=0.06))
+    # Joints go missing where a score is below a threshold: the hard ones, of which fewer are found than of any others.
+    scores = truth.predicted[..., 2].swapaxes(0, 1)
+    thresholded = [
+        (remove_unsure(poses, s, rng), others) for (poses, others), s in zip(real[1::2], scores[1::2], strict=True)
     ]
+    # A lone joint far off in a good pose is rare in these sets, and what users look at first.
+    scattered = [(noise(poses, rng, share=0.06), others) for poses, others in real[::2]]
+    real += thresholded + scattered
     made = [initial_poses(truth, rng)[:2] for _ in range(DRAWS)]
     made += [(truth.poses, truth.others), (nearly_perfect(truth, rng), truth.others)]
     sets = [(*pair, True) for pair in real] + [(*pair, False) for pair in made]
@@ -87,8 +90,8 @@ def held_out_inputs(people: People, rows: AnyArray, rng: np.random.Generator) ->
 
 
 @torch.inference_mode()
-def collect(network: Network, images: Tensor, people: People, inputs: Inputs) -> Cases:
-    """Run the network on `inputs`."""
+def collect(network: Network, images: Tensor, people: People, inputs: Inputs, *, flip: bool = False) -> Cases:
+    """Run the network on `inputs`, with `flip` on their mirror images too."""
     rows, poses = inputs.rows, inputs.poses
     sigmas = torch.as_tensor(SIGMAS, device=images.device)
     parts: list[tuple[Tensor, ...]] = []
@@ -96,7 +99,7 @@ def collect(network: Network, images: Tensor, people: People, inputs: Inputs) ->
         centres, heights = crop_boxes(poses[part], (images.shape[1], images.shape[2]))
         matrices = crop_matrices(centres, heights)
         initial, others = shown(poses[part], inputs.others[part], matrices, images.device)
-        evidence = look(network, cut(images, people.image[rows[part]], matrices), initial, others)
+        evidence = look(network, cut(images, people.image[rows[part]], matrices), initial, others, flip=flip)
         truth = torch.as_tensor(to_crop(people.keypoints[rows[part]], matrices), device=images.device)
         scale = np.sqrt(people.area[rows[part]]) * CROP_HEIGHT / heights
         unit = 2 * sigmas * torch.as_tensor(scale, dtype=torch.float32, device=images.device)[:, None]

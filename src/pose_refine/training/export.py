@@ -22,7 +22,7 @@ def read_settings(run: Path) -> dict[str, Any]:
     return settings
 
 
-def export(data: Path, run: Path, name: str, to: Path, device: str = "cpu") -> None:
+def export(data: Path, run: Path, name: str, to: Path, device: str = "cpu", *, flip: bool = False) -> None:
     """Fit the decision on held-out people and write the run's averaged network as a weights folder.
 
     Args:
@@ -31,12 +31,13 @@ def export(data: Path, run: Path, name: str, to: Path, device: str = "cpu") -> N
         name: Name of the weights.
         to: Folder to write; its model card is left alone.
         device: torch device.
+        flip: Whether the model is to look at mirror images too: better, at twice the cost.
     """
     settings = read_settings(run)
     state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
     torch.manual_seed(0)
     width, height, across = (settings.get(k, getattr(Settings, k)) for k in ("width", "height", "across"))
-    model = Model(NetworkConfig(settings["trunk"], width=width, size=(height, across)))
+    model = Model(NetworkConfig(settings["trunk"], width=width, size=(height, across)), flip=flip)
     model.network.load_state_dict(state["average"])
     model.network.half().float()  # what the file keeps: the decision must see the same answers as its users
     model.network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
@@ -45,5 +46,6 @@ def export(data: Path, run: Path, name: str, to: Path, device: str = "cpu") -> N
     images, people = load_images(select(everyone, held), settings["side"])
     images, rows = images.to(device), np.arange(len(people.area))
     inputs = held_out_inputs(people, rows, np.random.default_rng(0))
-    fit(model.decision, join_cases([collect(model.network, images, people, given) for given in inputs]))
+    cases = [collect(model.network, images, people, given, flip=flip) for given in inputs]
+    fit(model.decision, join_cases(cases))
     weights.save(model, name, to)
