@@ -126,9 +126,20 @@ def test_flip_is_chosen_before_the_export(tiny, tmp_path):
         Refiner.from_pretrained(tmp_path / "model.onnx", flip=other)
 
 
-def test_as_many_threads_as_torch(tiny):
-    options = OnnxModel(tiny[1], CPU)._session.get_session_options()
-    assert options.intra_op_num_threads == torch.get_num_threads()
+@pytest.mark.parametrize("threads", [1, 3])
+def test_as_many_threads_as_torch(tiny, threads):
+    """They share one person's layers, or else each has people of its own; the answers are the same, in order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        shared = OnnxModel(tiny[1], CPU)
+    finally:
+        torch.set_num_threads(before)
+    assert shared.parts == threads
+    assert shared._session.get_session_options().intra_op_num_threads == threads
+    assert shared._part.get_session_options().intra_op_num_threads == 1
+    for people in (1, 2, 3, 7):
+        answers_alike(shared, tiny[0], people)
 
 
 def other_joints(data):

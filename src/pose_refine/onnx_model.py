@@ -4,8 +4,11 @@ import inspect
 import io
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -102,10 +105,16 @@ def runtime() -> Any:
 class OnnxModel:
     """An exported model; called as `Model` is. Threads may share one.
 
+    On CPUs as many threads as torch has share the people of a batch, each with its own part: several times as fast as
+    all of them at one person's small convolutions, which is what is done for a person alone.
+
     Args:
         data: Content of a file that `to_onnx` made.
         device: cpu, or cuda where ONNX Runtime has it.
         name: Of the file, for errors.
+
+    Attributes:
+        parts: Into how many a batch is divided; a good batch has several people a part.
 
     Raises:
         ImportError: ONNX Runtime is not installed.
@@ -113,21 +122,11 @@ class OnnxModel:
     """
 
     def __init__(self, data: bytes, device: torch.device, name: str = "model") -> None:
-        ort, options = runtime(), runtime().SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3  # errors alone
-        provider = PROVIDERS.get(device.type, device.type)
-        if provider not in ort.get_available_providers():
-            raise ValueError(f"device: ONNX Runtime cannot use '{device}', it has {ort.get_available_providers()}")
-        settings = [{"device_id": device.index or 0} if device.type == "cuda" else {}]
-        try:
-            self._session = ort.InferenceSession(data, options, providers=[provider], provider_options=settings)
-        except Exception as error:  # ONNX Runtime's errors have nothing else in common
-            raise ValueError(f"{name}: ONNX Runtime cannot load it: {error}") from error
-        if provider not in self._session.get_providers():
-            raise ValueError(
-                f"device: ONNX Runtime could not start on '{device}', only {self._session.get_providers()}"
-            )
+        threads = torch.get_num_threads()
+        self.parts = threads if device.type == "cpu" else 1
+        self._session = _session(data, device, name, threads)
+        self._part = _session(data, device, name, 1) if self.parts > 1 else self._session
+        self._threads = ThreadPoolExecutor(self.parts, "pose_refine")
         joints = self._session.get_modelmeta().custom_metadata_map.get("joints")
         if joints != ",".join(NETWORK.joints):
             raise ValueError(f"{name}: expected a file of pose-refine export, got one whose joints are {joints}")
@@ -137,5 +136,31 @@ class OnnxModel:
     ) -> tuple[Tensor, Tensor]:
         """As `Model.forward`, with OTHERS people nearby, on CPU tensors or not; it has no dtype but float32."""
         inputs = {name: given.cpu().numpy() for name, given in zip(INPUTS, (crops, initial, others), strict=True)}
-        keypoints, scores = (torch.from_numpy(found) for found in self._session.run(OUTPUTS, inputs))
+        count = min(len(crops), self.parts)
+        if count == 1:
+            found = self._session.run(OUTPUTS, inputs)
+        else:
+            divided = (np.array_split(given, count) for given in inputs.values())
+            parts = [dict(zip(INPUTS, part, strict=True)) for part in zip(*divided, strict=True)]
+            answers = self._threads.map(partial(self._part.run, OUTPUTS), parts)
+            found = [np.concatenate(column) for column in zip(*answers, strict=True)]
+        keypoints, scores = (torch.from_numpy(values) for values in found)
         return keypoints, scores
+
+
+def _session(data: bytes, device: torch.device, name: str, threads: int) -> Any:
+    """ONNX Runtime's session; errors as of `OnnxModel`."""
+    ort, options = runtime(), runtime().SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # errors alone
+    provider = PROVIDERS.get(device.type, device.type)
+    if provider not in ort.get_available_providers():
+        raise ValueError(f"device: ONNX Runtime cannot use '{device}', it has {ort.get_available_providers()}")
+    settings = [{"device_id": device.index or 0} if device.type == "cuda" else {}]
+    try:
+        session = ort.InferenceSession(data, options, providers=[provider], provider_options=settings)
+    except Exception as error:  # ONNX Runtime's errors have nothing else in common
+        raise ValueError(f"{name}: ONNX Runtime cannot load it: {error}") from error
+    if provider not in session.get_providers():
+        raise ValueError(f"device: ONNX Runtime could not start on '{device}', only {session.get_providers()}")
+    return session

@@ -275,7 +275,9 @@ class Refiner:
 
     def _batch(self, size: int) -> int:
         """How many people at once, where at most `size` are wanted."""
-        return min(size, CPU_BATCH) if self.device.type == "cpu" else size
+        if self.device.type != "cpu":
+            return size
+        return min(size, CPU_BATCH * (self._model.parts if isinstance(self._model, OnnxModel) else 1))
 
     def _look(self, views: Views) -> Floats:
         """What the network says of one batch, (N, 19, 3) x, y in image pixels, score."""
