@@ -162,8 +162,9 @@ def places_of(*xs):
 BLENDS = {  # places, quality, expected x
     "far apart: the best alone": ((20, 150, 60), (0.5, 0.9, 0.8), (150, 150)),
     "the same place": ((80, 80, 80), (0.1, 0.9, 0.5), (80, 80)),
-    "close together: between, nearer to the better": ((80, 82, 81), (0.3, 0.9, 0.3), (81.1, 81.9)),
-    "two close, one far": ((80, 81, 180), (0.8, 0.8, 0.7), (80.4, 80.6)),
+    "close together: between, nearer to the better": ((80, 82, 81), (0.3, 0.9, 0.3), (81.5, 82.0)),
+    "two close, one far: the claim counts twice": ((80, 81, 180), (0.8, 0.8, 0.7), (80.3, 80.37)),
+    "a claim counts as much as both looks": ((80, 82, 82), (0.8, 0.8, 0.8), (80.95, 81.05)),
 }
 
 

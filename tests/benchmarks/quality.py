@@ -103,7 +103,8 @@ def machine() -> str:
     name = next(
         (line.split(":")[1].strip() for line in cpu_lines() if line.startswith("model name")), platform.machine()
     )
-    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}, float32"
+    threads = torch.get_num_threads()
+    return f"{name}, {threads} thread{'s' * (threads > 1)}, torch {torch.__version__}, float32"
 
 
 def cpu_lines() -> list[str]:
