@@ -14,8 +14,8 @@ EVIDENCE = 22  # numbers a joint that the decision sees
 GIVEN = 0  # of them: whether the pose claims the joint
 HYPOTHESES = 3  # where a joint may be: claimed, found, found while doubting the claim
 CLOSE = 1.0  # OKS units: hypotheses this near each other are averaged
-MARGIN_OF_PROOF = 0.15  # so much better a place far from the claim must be: good joints must stay good
-SOFT = 0.2  # differences in quality that matter little in that average
+MARGIN_OF_PROOF = 0.2  # so much better a place far from the claim must be: good joints must stay good
+SOFT = 0.1  # differences in quality that matter little in that average
 
 
 @dataclass(frozen=True)
@@ -167,6 +167,8 @@ class Decision(nn.Module):
 def blend(places: Tensor, quality: Tensor, given: Tensor) -> Tensor:
     """The best place, averaged with those close to it: the middle of two far places is nobody's joint.
 
+    What is claimed counts twice in that average, as much as both looks together: they are one network's, and err alike.
+
     Args:
         places: (B, HYPOTHESES, K, 2) crop pixels.
         quality: (B, HYPOTHESES, K) expected similarity to the truth, in [0, 1].
@@ -179,6 +181,7 @@ def blend(places: Tensor, quality: Tensor, given: Tensor) -> Tensor:
     best = (quality - MARGIN_OF_PROOF * far * given[:, None]).argmax(1, keepdim=True)
     best = best[..., None].expand(-1, -1, -1, 2)
     weight = (quality / SOFT).softmax(1) * near(oks_distance(places, places.gather(1, best)) / CLOSE)
+    weight = torch.cat([weight[:, :1] * (1 + given[:, None]), weight[:, 1:]], 1)
     return (places * (weight / weight.sum(1, keepdim=True))[..., None]).sum(1)
 
 
