@@ -105,7 +105,7 @@ def overhead(refiner: Refiner) -> dict[str, dict[str, float]]:
         things = {"refine": lambda i=image, p=poses: refiner.refine(i, p)}
         model = refiner._model
         things |= {str(batch): bare(model.network, people, batch, model.flip) for batch in BATCHES[1:]}
-        refine, *network = in_turns(things, 2 if people > 100 else ROUNDS).values()
+        refine, *network = in_turns(things, 1 if people > 100 else ROUNDS).values()
         out[str(people)] = {"refine": refine / people, "network": min(network) / people}
     return out
 
@@ -228,6 +228,16 @@ def start() -> dict[str, float]:
     return dict(zip(("torch", "pose_refine", "first_result"), np.array(runs, float).min(0).tolist(), strict=True))
 
 
+PARTS = {
+    "start": start,
+    "memory": lambda: {"plain": alone("eight"), "kept": alone("eight", KEEP)},
+    "overhead": lambda: {name: overhead(refiner) for name, refiner in random_refiners().items()},
+    "rivals": lambda: beside_rivals({runtime: random_refiners(runtime) for runtime in ("torch", "onnx")}),
+    "crowds": lambda: alone("crowds"),  # of small, beside which all that is not the network weighs most
+    "huge": lambda: huge(random_refiners()["small"]),
+}
+
+
 def table(result: dict) -> str:
     """README.md's table: what was measured, and what was aimed at."""
     r, c, h, s, k = (result[name] for name in ("rivals", "crowds", "huge", "start", "memory"))
@@ -265,15 +275,11 @@ def table(result: dict) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--readme", action="store_true", help="also write README.md's table")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="measure these anew, the others are as OUT has them")
     parser.add_argument("-o", "--out", type=Path, default=OUT, help="default: %(default)s")
     arguments = parser.parse_args()
-    result = {"machine": machine(), "start": start()}
-    result["memory"] = {"plain": alone("eight"), "kept": alone("eight", KEEP)}
-    refiners = {runtime: random_refiners(runtime) for runtime in ("torch", "onnx")}
-    result["overhead"] = {name: overhead(refiner) for name, refiner in refiners["torch"].items()}
-    result["rivals"] = beside_rivals(refiners)
-    # beside small all that is not the network weighs most
-    result |= {"crowds": alone("crowds"), "huge": huge(refiners["torch"]["small"])}
+    result = json.loads(arguments.out.read_text()) if arguments.only else {}
+    result |= {"machine": machine()} | {name: PARTS[name]() for name in arguments.only or PARTS}
     arguments.out.write_text(json.dumps(tables.rounded(result), indent=1) + "\n")
     print(table(result))
     if arguments.readme:
