@@ -105,8 +105,8 @@ def runtime() -> Any:
 class OnnxModel:
     """An exported model; called as `Model` is. Threads may share one.
 
-    On CPUs as many threads as torch has share the people of a batch, each with its own part: several times as fast as
-    all of them at one person's small convolutions, which is what is done for a person alone.
+    On CPUs as many threads as torch has share the people of a batch, each with its own part: faster than all of them at
+    one person's small convolutions, which is what is done for a person alone.
 
     Args:
         data: Content of a file that `to_onnx` made.

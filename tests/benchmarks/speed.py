@@ -251,7 +251,7 @@ def table(result: dict) -> str:
             ratio = f"{spent[name] / spent['lightning']:.2f} x"
             rows.append([f"a person, `{name}` in {runtime}, against MoveNet Lightning there", ratio, "<= 1.5 x"])
     for rival, title, aim in (("posefix", "PoseFix's network", ">= 20 x"), ("vitpose", "ViTPose-B", ">= 3 x")):
-        ratios = ", ".join(f"{r['torch'][rival] / r['torch'][name]:.0f}" for name in MODELS)
+        ratios = ", ".join(f"{r['torch'][rival] / r['torch'][name]:.1f}" for name in MODELS)
         rows.append([f"people a second against {title}, all in torch: {', '.join(MODELS)}", f"{ratios} x", aim])
     flat = ", ".join(f"{c[n] / c['8']:.2f}" for n in ("100", "1000", "10000"))
     kept = ", ".join(f"{k['kept'][name] / k['plain'][name]:.2f}" for name in MODELS)
