@@ -277,7 +277,8 @@ class Refiner:
         """How many people at once, where at most `size` are wanted."""
         if self.device.type != "cpu":
             return size
-        return min(size, CPU_BATCH * (self._model.parts if isinstance(self._model, OnnxModel) else 1))
+        loaded = self._loaded  # nothing is loaded to tell this; before, a batch is one part
+        return min(size, CPU_BATCH * (loaded.parts if isinstance(loaded, OnnxModel) else 1))
 
     def _look(self, views: Views) -> Floats:
         """What the network says of one batch, (N, 19, 3) x, y in image pixels, score."""
