@@ -85,14 +85,8 @@ def choose(
     exported = is_exported(source)
     if exported and flip is not None:
         raise ValueError(f"flip: {source!r} was exported with or without it; export it anew")
-
-    def load_torch() -> tuple[Model, weights.WeightsConfig]:
-        model, config = weights.load(weights.find(source, revision))
-        model.flip = model.flip if flip is None else flip
-        return model, config
-
     if backend == "torch" and not exported:
-        return lambda: load_torch()[0], usable_device(device)
+        return lambda: weights.load(weights.find(source, revision), flip)[0], usable_device(device)
     if exported and revision is not None:
         raise ValueError(f"revision: only weights on the hub have revisions, {source!r} is a file")
     if device is None and onnx_model.PROVIDERS["cuda"] not in onnx_model.runtime().get_available_providers():
@@ -102,7 +96,7 @@ def choose(
     def load() -> OnnxModel:
         if exported and source is not None:
             return OnnxModel(Path(source).read_bytes(), place, os.fspath(source))
-        return OnnxModel(onnx_model.to_onnx(*load_torch()), place)
+        return OnnxModel(onnx_model.to_onnx(*weights.load(weights.find(source, revision), flip)), place)
 
     return load, place
 

@@ -133,14 +133,7 @@ class Refiner:
         """
         given, (pixels, order) = formats.load(poses), read_image(image, color)
         refined = self.analyze(
-            pixels,
-            given,
-            skeleton=skeleton,
-            format=format,
-            to=to,
-            color=order,
-            recover=recover,
-            batch_size=batch_size,
+            pixels, given, skeleton=skeleton, format=format, to=to, color=order, recover=recover, batch_size=batch_size
         ).poses
         return hand_back(refined, given, to, format=format, shape=pixels.shape[:2])
 
@@ -346,12 +339,5 @@ def refine(
         raise ValueError("device: a Refiner already has one; pass device= to Refiner.from_pretrained")
     refiner = model if isinstance(model, Refiner) else _cached(model, device)
     return refiner.refine(
-        image,
-        poses,
-        skeleton=skeleton,
-        format=format,
-        to=to,
-        color=color,
-        recover=recover,
-        batch_size=batch_size,
+        image, poses, skeleton=skeleton, format=format, to=to, color=color, recover=recover, batch_size=batch_size
     )

@@ -139,8 +139,12 @@ def read_config(folder: Path) -> WeightsConfig:
         raise ValueError(f"{path}: not a weights config: {error}") from error
 
 
-def load(folder: Path) -> tuple[Model, WeightsConfig]:
+def load(folder: Path, flip: bool | None = None) -> tuple[Model, WeightsConfig]:
     """Load and verify a weights folder.
+
+    Args:
+        folder: As `find` gives it.
+        flip: Whether the model looks at mirror images too; None: as its config says.
 
     Returns:
         The model in float32 on the CPU, ready for inference, and its config.
@@ -158,7 +162,8 @@ def load(folder: Path) -> tuple[Model, WeightsConfig]:
     if digest != config.sha256:
         raise ValueError(f"{path}: SHA-256 is {digest}, its config says {config.sha256}: truncated or changed")
     with torch.device("meta"):  # no time, and none of the caller's random numbers, for values that are replaced
-        model = Model(NetworkConfig(config.trunk, config.joints, config.width, config.size), flip=config.flip)
+        model = Model(NetworkConfig(config.trunk, config.joints, config.width, config.size))
+    model.flip = config.flip if flip is None else flip
     try:
         tensors = {name: tensor.float() for name, tensor in load_tensors(data).items()}
         model.load_state_dict(tensors, strict=True, assign=True)
