@@ -210,10 +210,10 @@ def loads(monkeypatch):
     """Folders that `weights.load` was asked for."""
     asked = []
 
-    def load(folder, load=weights.load):
+    def load(folder, flip=None, load=weights.load):
         asked.append(folder)
         time.sleep(0.05)  # long enough for every thread to come by
-        return load(folder)
+        return load(folder, flip)
 
     monkeypatch.setattr(weights, "load", load)
     return asked
