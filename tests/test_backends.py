@@ -15,11 +15,12 @@ from pose_refine.crops import Views
 
 
 def views_of(people):
-    numbered = np.arange(people, dtype=np.float32)
+    numbered = np.broadcast_to(np.arange(people, dtype=np.float32)[:, None, None], (people, 19, 2))
     return Views(
         np.zeros((people, 2, 2, 3), np.uint8),
-        np.broadcast_to(numbered[:, None, None], (people, 19, 2)),
+        numbered,
         np.zeros((people, 3, 19, 2), np.float32),
+        numbered,
         np.zeros((people, 2, 3), np.float32),
     )
 

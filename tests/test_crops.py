@@ -13,9 +13,11 @@ from pose_refine.crops import (
     GREY,
     MARGIN,
     OTHERS,
+    Scene,
     crop_boxes,
     crop_matrices,
     cut_crops,
+    far_off,
     middles,
     nearest_others,
     to_crop,
@@ -238,3 +240,50 @@ def test_an_image_of_one_pixel(height):
     for row, column in ((127, 95), (128, 95), (128, 96), (120, 90)):
         expected = naive_sample(image, *to_image(np.array([[[column, row]]]), m)[0, 0])
         assert np.abs(crop[row, column] - expected).max() <= 3
+
+
+def scene_of(poses, order="rgb", shown=None):
+    shown = poses if shown is None else shown
+    matrices = crop_matrices(*crop_boxes(shown, (240, 320)))
+    return Scene(smooth_image(240, 320), order, poses, shown, matrices)
+
+
+def some_poses(people):
+    return np.random.default_rng(people).uniform(60, 200, (people, 19, 2)).astype(np.float32)
+
+
+def test_a_scene_shows_poses_and_judges_others():
+    poses = some_poses(5)
+    shown, rows = poses + 3, np.array([4, 1])
+    views = scene_of(poses, shown=shown).views(rows)
+    matrices = scene_of(shown).matrices[rows]
+    np.testing.assert_array_equal(views.matrices, matrices)
+    np.testing.assert_allclose(to_image(views.initial, matrices), poses[rows], atol=1e-3)
+    np.testing.assert_allclose(to_image(views.shown, matrices), shown[rows], atol=1e-3)
+    near = nearest_others(shown, middles(shown), rows)
+    np.testing.assert_allclose(to_crop(near, matrices), views.others)
+    np.testing.assert_array_equal(scene_of(poses, "bgr", shown).views(rows).crops, views.crops[..., ::-1])
+
+
+def test_far_off_are_those_whose_joints_were_not_found_where_they_were_given():
+    """Joints that were not given say nothing; a pose of which nothing is known is far off."""
+    poses = some_poses(4)
+    found = np.concatenate([poses, np.ones((4, 19, 1), np.float32)], -1)
+    poses[1, :15] = np.nan
+    found[1, :15] += 100
+    found[2, :9] += 100
+    poses[3] = np.nan
+    matrices = matrix((130, 130), 200).repeat(4, 0)
+    assert far_off(poses, found, matrices).tolist() == [2, 3]
+    assert far_off(poses, found[..., :2], matrices).tolist() == [2, 3]
+
+
+def test_a_closer_look_is_at_what_was_found():
+    poses = some_poses(3)
+    found = np.concatenate([poses * 0.5 + 60, np.ones((3, 19, 1), np.float32)], -1)
+    scene = scene_of(poses)
+    closer = scene.closer(found)
+    assert closer.initial is poses
+    np.testing.assert_array_equal(closer.shown, found[..., :2])
+    np.testing.assert_array_equal(closer.matrices, scene_of(found[..., :2]).matrices)
+    np.testing.assert_array_equal(scene.shown, poses)

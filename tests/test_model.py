@@ -21,7 +21,7 @@ from pose_refine.network import NetworkConfig
 from pose_refine.skeletons import NETWORK
 
 _, PEAK, _, SUPPORT = range(4)  # columns of the features
-DISTANCE, NEAR, FOUND_TAKEN, CLAIMED_TAKEN, DOUBTED_TAKEN, WHOLE = 9, 12, 15, 16, 17, 18
+DISTANCE, NEAR, FOUND_TAKEN, CLAIMED_TAKEN, DOUBTED_TAKEN, KEPT, WHOLE, WHOLE_KEPT = 9, 12, 15, 16, 17, 18, 19, 23
 CLAIMED, FOUND, DOUBTED = range(HYPOTHESES)
 
 
@@ -41,7 +41,7 @@ def logits_of(poses):
 
 def evidence_of(logits, initial, others):
     """With heat maps that doubt does not change."""
-    return gather_evidence(logits.expand(2, *logits.shape), initial, others)
+    return gather_evidence(logits.expand(2, *logits.shape), initial, others, initial)
 
 
 @pytest.fixture
@@ -117,12 +117,23 @@ def test_the_whole_pose_tells_how_good_its_estimator_is():
     assert whole.tolist() == pytest.approx([0.9] * 19, abs=0.01)
 
 
+def test_evidence_tells_how_far_the_pose_that_is_shown_is_from_the_initial_one():
+    """That is 0 at the first look; later it tells what was made of each joint."""
+    initial, shown = spread_pose(), spread_pose()
+    initial[0, :9] = torch.nan
+    assert evidence_of(logits_of(shown), initial, nobody()).features[0, :, KEPT].tolist() == [0.0] * 9 + [1.0] * 10
+    shown[0, 9] += 100
+    features = gather_evidence(logits_of(shown).expand(2, -1, -1, -1, -1), initial, nobody(), shown).features[0]
+    assert features[:, KEPT].tolist() == pytest.approx([0] * 10 + [1] * 9)
+    assert features[:, WHOLE_KEPT].tolist() == pytest.approx([0.9] * 19)
+
+
 def test_evidence_compares_believing_with_doubting():
     """In doubt the network finds the left eye elsewhere."""
     doubtful = spread_pose()
     doubtful[0, 1] += torch.tensor([40.0, 0.0])
     logits = torch.stack([logits_of(spread_pose()), logits_of(doubtful)])
-    evidence = gather_evidence(logits, spread_pose(), doubtful[:, None])
+    evidence = gather_evidence(logits, spread_pose(), doubtful[:, None], spread_pose())
     torch.testing.assert_close(evidence.places[:, FOUND], spread_pose(), atol=0.5, rtol=0)
     torch.testing.assert_close(evidence.places[:, DOUBTED], doubtful, atol=0.5, rtol=0)
     apart = torch.linalg.vector_norm(evidence.places[:, FOUND] - evidence.places[:, DOUBTED], dim=-1)[0]
@@ -140,18 +151,18 @@ def test_entropy_is_that_of_a_distribution(sharpness):
 def test_decision_gives_logits_of_each_hypothesis_and_of_being_right():
     torch.manual_seed(0)
     features = torch.randn(50, 19, EVIDENCE) * 100
-    quality, right = Decision(19)(features)
-    assert quality.shape == (50, HYPOTHESES, 19)
+    quality, weight, right = Decision(19)(features)
+    assert quality.shape == weight.shape == (50, HYPOTHESES, 19)
     assert right.shape == (50, 19)
-    for logit in (quality, right):
+    for logit in (quality, weight, right):
         assert logit.isfinite().all()
         assert logit.min() < 0 < logit.max()
 
 
 def test_the_decision_knows_which_joint_it_is():
     torch.manual_seed(0)
-    quality, right = Decision(19)(torch.zeros(1, 19, EVIDENCE))
-    assert all(len(set(logits.tolist())) == 19 for logits in (*quality[0], right[0]))
+    quality, weight, right = Decision(19)(torch.zeros(1, 19, EVIDENCE))
+    assert all(len(set(logits.tolist())) == 19 for logits in (*quality[0], *weight[0], right[0]))
 
 
 def places_of(*xs):
@@ -159,28 +170,29 @@ def places_of(*xs):
     return torch.tensor([[[[float(x), 100.0]] for x in xs]])
 
 
-BLENDS = {  # places, quality, expected x
-    "far apart: the best alone": ((20, 150, 60), (0.5, 0.9, 0.8), (150, 150)),
-    "the same place": ((80, 80, 80), (0.1, 0.9, 0.5), (80, 80)),
-    "close together: between, nearer to the better": ((80, 82, 81), (0.3, 0.9, 0.3), (81.5, 82.0)),
-    "two close, one far: the claim counts twice": ((80, 81, 180), (0.8, 0.8, 0.7), (80.3, 80.37)),
-    "a claim counts as much as both looks": ((80, 82, 82), (0.8, 0.8, 0.8), (80.95, 81.05)),
+BLENDS = {  # places, quality, weight, expected x
+    "far apart: the best alone": ((20, 150, 60), (0.5, 0.9, 0.8), (1, 1, 1), (150, 150)),
+    "far apart, whatever the others' weights": ((20, 150, 60), (0.5, 0.9, 0.8), (9, 0, 9), (149.9, 150)),
+    "the same place": ((80, 80, 80), (0.1, 0.9, 0.5), (0, 1, 2), (80, 80)),
+    "close together: between, the best counts a little more": ((80, 82, 81), (0.3, 0.9, 0.3), (0, 0, 0), (81.0, 81.1)),
+    "close together: by weight": ((80, 82, 81), (0.3, 0.9, 0.3), (3, 0, 0), (80.1, 80.2)),
+    "two close, one far": ((80, 81, 180), (0.8, 0.8, 0.7), (0, 0, 9), (80.4, 80.5)),
 }
 
 
 @pytest.mark.parametrize(("given", "expected"), [(1.0, 20), (0.0, 150)], ids=["claimed", "missing"])
 def test_blend_moves_a_claimed_joint_far_only_for_a_clear_gain(given, expected):
     places, quality = places_of(20, 150, 150).expand(-1, -1, 19, -1), torch.tensor([0.8, 0.83, 0.8])
-    x, _ = blend(places, quality[None, :, None].expand(-1, -1, 19), torch.full((1, 19), given))[0, 5]
+    weight = torch.zeros(1, HYPOTHESES, 19)
+    x, _ = blend(places, quality[None, :, None].expand(-1, -1, 19), weight, torch.full((1, 19), given))[0, 5]
     assert x == pytest.approx(expected, abs=0.1)
 
 
 @pytest.mark.parametrize("name", BLENDS)
 def test_blend(name):
-    xs, quality, (low, high) = BLENDS[name]
-    x, y = blend(
-        places_of(*xs).expand(-1, -1, 19, -1), torch.tensor([quality])[..., None].expand(-1, -1, 19), torch.ones(1, 19)
-    )[0, 5]
+    xs, *numbers, (low, high) = BLENDS[name]
+    quality, weight = (torch.tensor([n], dtype=torch.float32)[..., None].expand(-1, -1, 19) for n in numbers)
+    x, y = blend(places_of(*xs).expand(-1, -1, 19, -1), quality, weight, torch.ones(1, 19))[0, 5]
     assert low - 1e-3 <= x <= high + 1e-3
     assert y == pytest.approx(100)
 
@@ -198,7 +210,7 @@ def crops_and_poses(people=2):
 def test_forward(size):
     model = Model(NetworkConfig("lightning", width=8, size=size)).eval()
     crops, initial = crops_and_poses()
-    keypoints, right = model(crops, initial, nobody(2))
+    keypoints, right = model(crops, initial, nobody(2), initial)
     assert keypoints.shape == (2, 19, 2)
     assert right.shape == (2, 19)
     assert keypoints.isfinite().all()
@@ -211,7 +223,7 @@ def test_forward_reads_colours_as_movenet_does(model):
     seen = []
     hook = model.network.stem.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0][:, :, :-1, :-1]))
     levels = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, CROP_HEIGHT, CROP_WIDTH, 3)
-    model(levels, spread_pose(2), nobody(2))
+    model(levels, spread_pose(2), nobody(2), spread_pose(2))
     hook.remove()
     assert seen[0].shape == (2, 3, CROP_HEIGHT, CROP_WIDTH)
     torch.testing.assert_close(seen[0].amax((1, 2, 3)), torch.tensor([-1.0, 1.0]))
@@ -223,7 +235,7 @@ def test_look_believes_and_doubts(model):
     """As two runs of the network, of which the second is shown fainter fine maps."""
     crops, initial = crops_and_poses()
     image = crops.permute(0, 3, 1, 2).float() * (2 / 255) - 1
-    evidence = look(model.network, image, initial, initial.flip(0)[:, None])
+    evidence = look(model.network, image, initial, initial.flip(0)[:, None], initial)
     pose8, pose4 = pose_maps(initial, initial.flip(0)[:, None])
     faint = torch.cat([DOUBT * pose4[:, :19], pose4[:, 19:]], 1)
     for place, maps in ((FOUND, pose4), (DOUBTED, faint)):
@@ -237,8 +249,9 @@ def test_with_flip_it_does_not_matter_which_way_round_it_looks(model):
     crops, initial = crops_and_poses()
     image, others = crops.permute(0, 3, 1, 2).float() * (2 / 255) - 1, initial.flip(0)[:, None] + 20
     for flip in (True, False):
-        plain = look(model.network, image, initial, others, flip=flip)
-        turned = look(model.network, image.flip(3), mirrored(initial), mirrored(others), flip=flip)
+        plain = look(model.network, image, initial, others, initial, flip=flip)
+        pose = mirrored(initial)
+        turned = look(model.network, image.flip(3), pose, mirrored(others), pose, flip=flip)
         assert torch.allclose(mirrored(turned.places), plain.places, atol=0.05, equal_nan=True) == flip
         assert torch.allclose(turned.features[:, NETWORK.mirror], plain.features, atol=1e-3) == flip
 
@@ -252,10 +265,10 @@ def test_the_decision_chooses_between_the_hypotheses(model, believed):
     model.decision.out.weight.zero_()
     model.decision.out.bias.fill_(-20.0)
     model.decision.out.bias[believed] = 20.0
-    model.decision.out.bias[HYPOTHESES] = 0.0
-    keypoints, right = model(crops, initial, nobody(2))
+    model.decision.out.bias[HYPOTHESES:] = 0.0
+    keypoints, right = model(crops, initial, nobody(2), initial)
     image = crops.permute(0, 3, 1, 2).float() * (2 / 255) - 1
-    places = look(model.network, image, initial, nobody(2)).places
+    places = look(model.network, image, initial, nobody(2), initial).places
     far = (places - places[:, [believed]]).abs().amax((1, 3)) > 60
     assert far.any()
     torch.testing.assert_close(keypoints[far], places[:, believed][far], atol=8, rtol=0)

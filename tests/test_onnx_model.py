@@ -26,13 +26,14 @@ def given(people):
     """Crops of smooth noise, poses anywhere in and around them; some joints missing, some people alone."""
     rng = np.random.default_rng(people)
     crops = rng.integers(0, 256, (people, 16, 12, 3), np.uint8).repeat(16, 1).repeat(16, 2)
-    initial, others = (rng.uniform(-20, 240, (people, *n, 19, 2)).astype(np.float32) for n in ((), (3,)))
-    initial[rng.random(initial.shape[:2]) < 0.2] = np.nan
+    initial, others, shown = (rng.uniform(-20, 240, (people, *n, 19, 2)).astype(np.float32) for n in ((), (3,), ()))
+    for pose in (initial, shown):
+        pose[rng.random(pose.shape[:2]) < 0.2] = np.nan
     initial[0, :, 0] += 3e4  # far outside
     others[0, 1:] = np.nan
     others[-1] = np.nan
     assert crops.shape[1:] == (CROP_HEIGHT, CROP_WIDTH, 3)
-    return tuple(torch.from_numpy(a) for a in (crops, initial, others))
+    return tuple(torch.from_numpy(a) for a in (crops, initial, others, shown))
 
 
 def answers_alike(other, model, people):
@@ -86,6 +87,7 @@ def test_the_graph(tiny):
         "crops": ["people", 256, 192, 3],
         "initial": ["people", 19, 2],
         "others": ["people", 3, 19, 2],
+        "shown": ["people", 19, 2],
     }
     assert [o.name for o in graph.graph.output] == ["keypoints", "scores"]
 
@@ -148,11 +150,20 @@ def other_joints(data):
     return graph.SerializeToString()
 
 
+def other_inputs(data):
+    graph = onnx.load_from_string(data)
+    for node in graph.graph.node:
+        node.input[:] = ["pose" if name == "shown" else name for name in node.input]
+    graph.graph.input[3].name = "pose"
+    return graph.SerializeToString()
+
+
 BAD_FILES = {
     "empty": (lambda d: b"", "cannot load it"),
     "truncated": (lambda d: d[: len(d) // 2], "cannot load it"),
     "a text": (lambda d: b"pose", "cannot load it"),
     "of another network": (other_joints, "expected a file of pose-refine export, got one whose joints are nose"),
+    "of another version": (other_inputs, "expected the inputs .*'shown'.*, got .*'pose'.*: export it anew"),
 }
 
 
@@ -203,4 +214,5 @@ def test_without_the_package(monkeypatch, name):
 
 
 def test_inputs_are_named_as_the_arguments():
-    assert INPUTS == tuple(OnnxModel.__call__.__annotations__)[:3] == tuple(Model.forward.__annotations__)[:3]
+    count = len(INPUTS)
+    assert INPUTS == tuple(OnnxModel.__call__.__annotations__)[:count] == tuple(Model.forward.__annotations__)[:count]

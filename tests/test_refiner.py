@@ -9,6 +9,7 @@ import torch
 
 import pose_refine
 from pose_refine import Poses, Refiner, refine
+from pose_refine.crops import to_image
 from pose_refine.skeletons import SKELETONS
 
 RNG = np.random.default_rng(0)
@@ -118,6 +119,34 @@ def test_people_nearby_are_seen(refiner, photo, pose):
 def test_a_row_of_many_is_that_person(refiner, photo, pose):
     crowd = np.concatenate([EMPTY, pose, EMPTY])
     assert np.abs(refiner.refine(photo, crowd)[1] - refiner.refine(photo, pose)[0]).max() < 0.01
+
+
+class Moving(Refiner):
+    """Its network finds whoever is on the right 60 pixels further to the left than the pose that it is shown."""
+
+    def __init__(self):
+        super().__init__(lambda: pytest.fail("there are no weights"), device="cpu")
+        self.seen = []
+
+    def _look(self, views):
+        self.seen.append((to_image(views.initial, views.matrices), to_image(views.shown, views.matrices)))
+        found = self.seen[-1][1].copy()
+        found[np.nanmean(found[..., 0], 1) > 300, :, 0] -= 60
+        return np.concatenate([np.nan_to_num(found), np.full((*found.shape[:2], 1), 0.9)], -1).astype(np.float32)
+
+
+def test_whose_pose_was_far_off_is_looked_at_again(photo):
+    """With what was found, and judged by the pose as it came."""
+    refiner, (left, right) = Moving(), people(1, low=50, high=150)[0] + np.array([[[0, 0, 0]], [[350, 0, 0]]])
+    poses = np.stack([left, right]).astype(np.float32)
+    out = refiner.refine(photo, poses)
+    first, again = refiner.seen
+    assert len(first[0]) == 2
+    assert len(again[0]) == 1
+    for initial, shown, by in ((*first, 0), (*again, 60)):
+        np.testing.assert_allclose(initial[-1, :17], right[:, :2], atol=0.01)
+        np.testing.assert_allclose(shown[-1, :17], right[:, :2] - [by, 0], atol=0.01)
+    np.testing.assert_allclose(out[..., :2], [left[:, :2], right[:, :2] - [120, 0]], atol=0.01)
 
 
 def test_bgr_and_strided_and_read_only_images(refiner, photo, pose):

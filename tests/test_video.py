@@ -56,6 +56,25 @@ def run(refiner, poses, ids="one", **options):
     return list(refiner.refine_video([IMAGE] * len(poses), list(poses), ids=ids, **options))
 
 
+class Mistrustful(Obedient):
+    """Its network finds everybody 50 pixels below where it is told."""
+
+    def _look(self, views):
+        found = super()._look(views)
+        found[..., 1] += 50
+        return found
+
+
+def test_key_frames_are_looked_at_as_photographs_are():
+    """Closer, where the pose was far off; the frames between are told by these."""
+    refiner, photographs = Mistrustful(), Mistrustful()
+    run(refiner, moving(8))
+    for pose in moving(8)[::2]:
+        photographs.refine(IMAGE, pose)
+    assert photographs.looks == 8
+    assert refiner.looks == 8 + 4
+
+
 def test_a_still_person_stays():
     poses = moving(20, step=0)
     out = np.stack(run(Obedient(), poses, smooth="zero_phase"))

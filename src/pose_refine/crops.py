@@ -4,17 +4,19 @@ An integer coordinate is a pixel's centre, in the image and in the crop. A crop 
 crop pixels to image pixels, (2, 3), so that cutting, and bringing the answer back, use the same numbers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
 
 from pose_refine._types import AnyArray, Bytes, Floats
-from pose_refine.skeletons import NETWORK, Skeleton, convert
+from pose_refine.skeletons import NETWORK, SIGMAS, Skeleton, convert
 
 CROP_HEIGHT, CROP_WIDTH = 256, 192
 MARGIN = 1.35  # the crop's height over that of the box of the joints: the network must see what the pose missed
 OTHERS = 3  # people nearby whose poses the network sees beside one's own
+KEPT = 0.7  # mean similarity of found to initial joints below which a person is looked at again
 GREY = 128  # what lies outside the image; 0 after the network's normalisation
 MAX_REDUCTION = 2.0  # beyond it the image is shrunk by averaging first, else bilinear sampling skips pixels
 
@@ -25,19 +27,60 @@ class Views:
 
     Attributes:
         crops: (B, CROP_HEIGHT, CROP_WIDTH, 3) uint8 RGB.
-        initial: (B, 19, 2) crop pixels, NaN where missing.
+        initial: (B, 19, 2) crop pixels, NaN where missing: the poses that are to be judged.
         others: (B, OTHERS, 19, 2) crop pixels, people nearby.
+        shown: (B, 19, 2) crop pixels, NaN where missing: the initial poses at first, later what was found.
         matrices: (B, 2, 3) crop pixels to image pixels.
     """
 
     crops: Bytes
     initial: Floats
     others: Floats
+    shown: Floats
     matrices: Floats
 
     def of(self, rows: slice) -> "Views":
         """Some of them."""
-        return Views(self.crops[rows], self.initial[rows], self.others[rows], self.matrices[rows])
+        return Views(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An image and its people, on their way to the network.
+
+    Attributes:
+        image: uint8 (H, W, 3).
+        order: Of its channels, "rgb" or "bgr".
+        initial: (N, 19, 2) everybody's pose as it came, image pixels, NaN where missing.
+        shown: (N, 19, 2) everybody's pose as the network is to see it: at first the initial one.
+        matrices: (N, 2, 3) crop pixels to image pixels.
+    """
+
+    image: Bytes
+    order: str
+    initial: Floats
+    shown: Floats
+    matrices: Floats
+
+    @cached_property
+    def centres(self) -> Floats:
+        """(N, 2): for everybody at once, so that large crowds cost no more a person."""
+        return middles(self.shown)
+
+    def views(self, rows: AnyArray) -> Views:
+        """What the network is to see of people (R,)."""
+        matrices = self.matrices[rows]
+        crops = cut_crops(self.image, matrices)
+        crops = np.ascontiguousarray(crops[..., ::-1]) if self.order == "bgr" else crops
+        others = to_crop(nearest_others(self.shown, self.centres, rows), matrices)
+        return Views(
+            crops, to_crop(self.initial[rows], matrices), others, to_crop(self.shown[rows], matrices), matrices
+        )
+
+    def closer(self, found: Floats) -> "Scene":
+        """The same scene with what was `found` (N, 19, C >= 2), image pixels, in place of what was shown."""
+        shown = np.ascontiguousarray(found[..., :2])
+        return replace(self, shown=shown, matrices=crop_matrices(*crop_boxes(shown, self.image.shape[:2])))
 
 
 def crop_boxes(keypoints: Floats, image_shape: tuple[int, int]) -> tuple[Floats, Floats]:
@@ -130,20 +173,22 @@ def where_to_cut(keypoints: Floats, source: Skeleton, shape: tuple[int, int]) ->
     return known, crop_matrices(*crop_boxes(anchors, shape))
 
 
-def show(image: Bytes, order: str, known: Floats, centres: Floats, matrices: Floats, rows: AnyArray) -> Views:
-    """What the network is to see of some of an image's people.
+def far_off(initial: Floats, found: Floats, matrices: Floats) -> AnyArray:
+    """Whose pose was so far from what was found that its crop, and what it told the network, were poor: a closer look,
+    at what was found, is worth its time.
 
     Args:
-        image: uint8 (H, W, 3).
-        order: Of its channels, "rgb" or "bgr".
-        known: (N, 19, 2) everybody in the image, NaN where missing.
-        centres: (N, 2) their `middles`: for everybody at once, so that large crowds cost no more a person.
-        matrices: (N, 2, 3) crop pixels to image pixels.
-        rows: (R,) whom to show.
+        initial: (N, 19, 2) image pixels, NaN where missing.
+        found: (N, 19, C >= 2) image pixels.
+        matrices: (N, 2, 3) crop pixels to image pixels, of the crops in which it was found.
+
+    Returns:
+        (R,) rows.
     """
-    crops, part = cut_crops(image, matrices[rows]), matrices[rows]
-    crops = np.ascontiguousarray(crops[..., ::-1]) if order == "bgr" else crops
-    return Views(crops, to_crop(known[rows], part), to_crop(nearest_others(known, centres, rows), part), part)
+    unit = SIGMAS * (matrices[:, :1, 0] * (CROP_HEIGHT / MARGIN))  # as `model.oks_distance`
+    apart = np.linalg.norm(found[..., :2] - initial, axis=-1) / unit
+    given = np.maximum((~np.isnan(apart)).sum(1), 1)
+    return np.flatnonzero(np.nan_to_num(np.exp(-np.square(apart) / 2)).sum(1) / given < KEPT)
 
 
 def cut_crops(image: Bytes, matrices: Floats, width: int = CROP_WIDTH) -> Bytes:

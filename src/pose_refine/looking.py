@@ -1,13 +1,13 @@
 """Frames of a video on their way, and the network's looks at them."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
 from pose_refine._types import AnyArray, Bytes, Floats
-from pose_refine.crops import Views, middles, show
+from pose_refine.crops import Scene, Views
 from pose_refine.questions import Question
 from pose_refine.refiner import Refiner
 from pose_refine.skeletons import NETWORK
@@ -19,7 +19,7 @@ LOOKS_AGAIN = 0.05  # of the people: what the second looks may cost
 SURE = 0.7  # PoseRefiner's threshold for tracking (Fieraru et al. 2018)
 JOINTS = len(NETWORK.joints)
 Pair = tuple[Bytes | None, str, Any]  # an image or None, the order of its channels, what was given for it
-Asked = tuple["Frame", Floats, Floats, AnyArray]  # whom to show of a frame: known, matrices, rows as `show` takes them
+Asked = tuple["Frame", Scene, AnyArray]  # a frame, and whom to show of it, and how
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Looker:
 
     def look(self, asked: Sequence[Asked], name: str) -> list[Floats]:
         """The joints (R, 19, 3) of the people shown, one array for each of `asked`."""
-        out = [self._remembered(f"{frame.index} {name}", len(rows)) for frame, _, _, rows in asked]
+        out = [self._remembered(f"{frame.index} {name}", len(rows)) for frame, _, rows in asked]
         new = [n for n, found in enumerate(out) if found is None]
         for n, found in zip(new, self._look([asked[n] for n in new]), strict=True):
             out[n] = found
@@ -127,23 +127,16 @@ class Looker:
     def _look(self, asked: Sequence[Asked]) -> list[Floats]:
         """Batches across frames: only one batch of crops is held at a time."""
         size = self.refiner._batch(self.batch_size)
-        queue = [(n, row) for n, (_, _, _, rows) in enumerate(asked) for row in rows]
+        queue = [(n, row) for n, (_, _, rows) in enumerate(asked) for row in rows]
         found = [np.empty((0, JOINTS, 3), np.float32)]
         for start in range(0, len(queue), size):
             part = queue[start : start + size]
             parts = {n: np.array([row for m, row in part if m == n]) for n, _ in part}
-            views = [_show(asked[n], rows) for n, rows in parts.items()]
+            views = [asked[n][1].views(rows) for n, rows in parts.items()]
             found.append(self.refiner._look(joined(views)))
-        return np.split(np.concatenate(found), np.cumsum([len(rows) for _, _, _, rows in asked])[:-1]) if asked else []
-
-
-def _show(asked: Asked, rows: AnyArray) -> Views:
-    frame, known, matrices, _ = asked
-    assert frame.image is not None  # nobody is shown of a frame without one
-    return show(frame.image, frame.order, known, middles(known), matrices, rows)
+        return np.split(np.concatenate(found), np.cumsum([len(rows) for _, _, rows in asked])[:-1]) if asked else []
 
 
 def joined(views: Sequence[Views]) -> Views:
     """One batch of several."""
-    columns = zip(*((v.crops, v.initial, v.others, v.matrices) for v in views), strict=True)
-    return Views(*(np.concatenate(c) for c in columns))
+    return Views(*(np.concatenate([getattr(view, field.name) for view in views]) for field in fields(Views)))

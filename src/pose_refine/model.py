@@ -10,12 +10,10 @@ from pose_refine.encoding import DOUBT, mass_at, mirrored, mirrored_back, networ
 from pose_refine.network import Network, NetworkConfig
 from pose_refine.skeletons import SIGMAS
 
-EVIDENCE = 22  # numbers a joint that the decision sees
+EVIDENCE = 24  # numbers a joint that the decision sees
 GIVEN = 0  # of them: whether the pose claims the joint
 HYPOTHESES = 3  # where a joint may be: claimed, found, found while doubting the claim
-CLOSE = 1.0  # OKS units: hypotheses this near each other are averaged
-MARGIN_OF_PROOF = 0.2  # so much better a place far from the claim must be: good joints must stay good
-SOFT = 0.1  # differences in quality that matter little in that average
+MARGIN_OF_PROOF = 0.35  # so much better a place far from the claim must be: good joints must stay good
 
 
 @dataclass(frozen=True)
@@ -37,28 +35,30 @@ def look(
     image: Tensor,
     initial: Tensor,
     others: Tensor,
+    shown: Tensor,
     dtype: torch.dtype = torch.float32,
     *,
     flip: bool = False,
 ) -> Evidence:
-    """Look at crops (B, 3, H, W) for the poses (B, K, 2), once believing them and once in doubt.
+    """Look at crops (B, 3, H, W) with the poses `shown` (B, K, 2), once believing them and once in doubt, and judge the
+    initial poses (B, K, 2) by what is found: the same ones at first, better ones the second time.
 
     With `flip`, at their mirror images too, and both answers' mean is what counts: the flip test of stacked hourglasses
     (Newell et al. 2016), at twice the cost.
     """
-    logits = heat_maps(network, image, initial, others, dtype)
+    logits = heat_maps(network, image, shown, others, dtype)
     if flip:
-        turned = heat_maps(network, image.flip(3), mirrored(initial), mirrored(others), dtype)
+        turned = heat_maps(network, image.flip(3), mirrored(shown), mirrored(others), dtype)
         logits = (logits + mirrored_back(turned)) / 2
-    return gather_evidence(logits, initial, others)
+    return gather_evidence(logits, initial, others, shown)
 
 
-def heat_maps(network: Network, image: Tensor, initial: Tensor, others: Tensor, dtype: torch.dtype) -> Tensor:
+def heat_maps(network: Network, image: Tensor, shown: Tensor, others: Tensor, dtype: torch.dtype) -> Tensor:
     """The network's heat maps, believing and in doubt: (2, B, K, h, w) logits, float32.
 
     Only the last layers run twice: doubt touches the fine pose maps alone.
     """
-    image, pose8, pose4 = network_inputs(image, initial, others, network.config.size)
+    image, pose8, pose4 = network_inputs(image, shown, others, network.config.size)
     # made on the device: nothing is copied there
     beliefs = torch.linspace(1, DOUBT, 2, dtype=pose4.dtype, device=pose4.device)[:, None]
     with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
@@ -67,9 +67,9 @@ def heat_maps(network: Network, image: Tensor, initial: Tensor, others: Tensor, 
     return logits.float()
 
 
-def gather_evidence(logits: Tensor, initial: Tensor, others: Tensor) -> Evidence:
-    """Compare two looks' heat maps (2, B, K, h, w), believing and in doubt, with the initial pose (B, K, 2), and with
-    the poses of the people nearby (B, M, K, 2); crop pixels, NaN where missing.
+def gather_evidence(logits: Tensor, initial: Tensor, others: Tensor, shown: Tensor) -> Evidence:
+    """Compare two looks' heat maps (2, B, K, h, w), believing and in doubt, with the initial pose (B, K, 2), the poses
+    of the people nearby (B, M, K, 2) and the pose that was shown (B, K, 2); crop pixels, NaN where missing.
 
     How far a whole pose lies from what was found tells how good its estimator is: that is how the decision knows
     whom to believe without knowing the estimator.
@@ -86,6 +86,7 @@ def gather_evidence(logits: Tensor, initial: Tensor, others: Tensor) -> Evidence
     apart = oks_distance(torch.stack([found, doubted, found]), torch.stack([claimed, claimed, doubted]))
     if_given = torch.stack([given, given, torch.ones_like(given)])  # 1 where there is a claim to measure from
     close, theirs = near(apart), taken(places, others)
+    kept = near(oks_distance(shown, claimed)).nan_to_num(0) * given  # 1 at the first look: it is the claim itself
     features = [
         given,
         *peak,
@@ -99,8 +100,10 @@ def gather_evidence(logits: Tensor, initial: Tensor, others: Tensor) -> Evidence
         theirs[:, 1],
         theirs[:, 0] * given,
         theirs[:, 2],
+        kept,
         *mean_over_joints(close, if_given),
         mean_over_joints(peak[0], torch.ones_like(given)),
+        mean_over_joints(kept, given),
     ]
     return Evidence(places, torch.stack(features, -1))
 
@@ -145,7 +148,8 @@ def taken(points: Tensor, others: Tensor) -> Tensor:
 
 
 class Decision(nn.Module):
-    """Whom to believe, a joint: how good each hypothesis is, and how likely the result is right.
+    """Whom to believe, a joint: how good each hypothesis is, how much it counts among those close to the best, and how
+    likely the result is right.
 
     A person's joints see each other's evidence: that sides are exchanged, or half a pose is a neighbour's, shows in
     several joints at once.
@@ -155,23 +159,24 @@ class Decision(nn.Module):
         super().__init__()
         self.read = nn.Linear(EVIDENCE + joints, width)
         self.mix = nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0.1, batch_first=True, norm_first=True)
-        self.out = nn.Linear(width, HYPOTHESES + 1)
+        self.out = nn.Linear(width, 2 * HYPOTHESES + 1)
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of the similarity to the truth of each hypothesis (B, HYPOTHESES, K), and of being right (B, K)."""
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of features (B, K, EVIDENCE) logits of: each hypothesis's similarity to the truth (B, HYPOTHESES, K), its
+        weight (B, HYPOTHESES, K), and being right (B, K)."""
         joint = torch.eye(features.shape[1], device=features.device).expand(features.shape[0], -1, -1)
         y: Tensor = self.out(self.mix(self.read(torch.cat([features, joint], -1))))
-        return y[..., :-1].transpose(1, 2), y[..., -1]
+        quality, weight, right = torch.split(y.transpose(1, 2), [HYPOTHESES, HYPOTHESES, 1], 1)
+        return quality, weight, right[:, 0]
 
 
-def blend(places: Tensor, quality: Tensor, given: Tensor) -> Tensor:
+def blend(places: Tensor, quality: Tensor, weight: Tensor, given: Tensor) -> Tensor:
     """The best place, averaged with those close to it: the middle of two far places is nobody's joint.
-
-    What is claimed counts twice in that average, as much as both looks together: they are one network's, and err alike.
 
     Args:
         places: (B, HYPOTHESES, K, 2) crop pixels.
         quality: (B, HYPOTHESES, K) expected similarity to the truth, in [0, 1].
+        weight: (B, HYPOTHESES, K) logits of how much each counts in that average.
         given: (B, K) 1 where the pose claims a joint, 0 where it is missing.
 
     Returns:
@@ -180,9 +185,9 @@ def blend(places: Tensor, quality: Tensor, given: Tensor) -> Tensor:
     far = 1 - near(oks_distance(places, places[:, :1]))
     best = (quality - MARGIN_OF_PROOF * far * given[:, None]).argmax(1, keepdim=True)
     best = best[..., None].expand(-1, -1, -1, 2)
-    weight = (quality / SOFT).softmax(1) * near(oks_distance(places, places.gather(1, best)) / CLOSE)
-    weight = torch.cat([weight[:, :1] * (1 + given[:, None]), weight[:, 1:]], 1)
-    return (places * (weight / weight.sum(1, keepdim=True))[..., None]).sum(1)
+    apart = oks_distance(places, places.gather(1, best))
+    share = (weight - apart.square() / 2).softmax(1)  # by `near`, as a logarithm
+    return (places * share[..., None]).sum(1)
 
 
 class Model(nn.Module):
@@ -200,20 +205,23 @@ class Model(nn.Module):
         self.flip = flip
 
     def forward(
-        self, crops: Tensor, initial: Tensor, others: Tensor, dtype: torch.dtype = torch.float32
+        self, crops: Tensor, initial: Tensor, others: Tensor, shown: Tensor, dtype: torch.dtype = torch.float32
     ) -> tuple[Tensor, Tensor]:
         """Refine one pose a crop.
 
         Args:
             crops: (B, CROP_HEIGHT, CROP_WIDTH, 3) uint8 RGB.
             initial: (B, K, 2) crop pixels, NaN where missing.
-            others: (B, M, K, 2) crop pixels, the initial poses of M people nearby, NaN where missing; M may be 0.
+            others: (B, M, K, 2) crop pixels, the poses of M people nearby, NaN where missing; M may be 0.
+            shown: (B, K, 2) crop pixels, the poses that the network sees: the initial ones at first, what was found
+                the second time.
             dtype: Of the network, by autocast; what comes after it stays float32.
 
         Returns:
             Keypoints (B, K, 2) crop pixels, and P(within the OKS-0.85 radius) (B, K).
         """
         image = crops.permute(0, 3, 1, 2).to(memory_format=torch.channels_last).float() * (2 / 255) - 1
-        evidence = look(self.network, image, initial, others, dtype, flip=self.flip)
-        quality, right = self.decision(evidence.features)
-        return blend(evidence.places, torch.sigmoid(quality), evidence.features[..., GIVEN]), torch.sigmoid(right)
+        evidence = look(self.network, image, initial, others, shown, dtype, flip=self.flip)
+        quality, weight, right = self.decision(evidence.features)
+        given = evidence.features[..., GIVEN]
+        return blend(evidence.places, torch.sigmoid(quality), weight, given), torch.sigmoid(right)

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from pose_refine import backends, formats
-from pose_refine._types import Bytes, Floats
-from pose_refine.crops import Views, middles, show, to_image, where_to_cut
+from pose_refine._types import AnyArray, Floats
+from pose_refine.crops import Scene, Views, far_off, to_image, where_to_cut
 from pose_refine.frames import Frames, Image
 from pose_refine.images import read_image
 from pose_refine.model import Model
@@ -158,7 +158,11 @@ class Refiner:
         if not len(question.rows):
             return answer(question, None, recover)
         known, matrices = where_to_cut(question.reachable, get_skeleton(given.skeleton), pixels.shape[:2])
-        return answer(question, self._refine_crops(pixels, order, known, matrices, batch_size), recover)
+        scene = Scene(pixels, order, known, known, matrices)
+        found = self._refine_crops(scene, np.arange(len(known)), batch_size)
+        if len(again := far_off(known, found, matrices)):
+            found[again] = self._refine_crops(scene.closer(found), again, batch_size)
+        return answer(question, found, recover)
 
     def refine_video(
         self,
@@ -260,11 +264,11 @@ class Refiner:
         results = video.refine_frames(self, frames, poses, ids, settings, color=color, first=first, progress=progress)
         return (refined for _, refined in results)
 
-    def _refine_crops(self, image: Bytes, order: str, known: Floats, matrices: Floats, batch_size: int) -> Floats:
-        """The network's joints (N, 19, 2), NaN where missing, and where to cut, to (N, 19, 3) x, y, score."""
-        size, rows, centres = self._batch(batch_size), np.arange(len(known)), middles(known)
+    def _refine_crops(self, scene: Scene, rows: AnyArray, batch_size: int) -> Floats:
+        """The joints of people (R,), in batches: (R, 19, 3) x, y, score."""
+        size = self._batch(batch_size)
         parts = [rows[start : start + size] for start in range(0, len(rows), size)]
-        return np.concatenate([self._look(show(image, order, known, centres, matrices, part)) for part in parts])
+        return np.concatenate([self._look(scene.views(part)) for part in parts])
 
     def _batch(self, size: int) -> int:
         """How many people at once, where at most `size` are wanted."""
@@ -279,10 +283,10 @@ class Refiner:
 
     @torch.inference_mode()
     def _ask(self, views: Views) -> Floats:
-        crops, initial, others = (
-            torch.from_numpy(v).to(self.device) for v in (views.crops, views.initial, views.others)
+        crops, initial, others, shown = (
+            torch.from_numpy(v).to(self.device) for v in (views.crops, views.initial, views.others, views.shown)
         )
-        found, score = self._model(crops, initial, others, self.dtype)
+        found, score = self._model(crops, initial, others, shown, self.dtype)
         placed = to_image(found.cpu().numpy(), views.matrices)
         return np.concatenate([placed, score.cpu().numpy()[..., None]], -1)
 

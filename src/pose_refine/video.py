@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from pose_refine import formats
 from pose_refine._types import AnyArray, Floats
-from pose_refine.crops import where_to_cut
+from pose_refine.crops import Scene, far_off, where_to_cut
 from pose_refine.formats.identities import erased, tracks_of, write_ids
 from pose_refine.frames import Frames, frame_rate, pair
 from pose_refine.looking import AHEAD, JOINTS, Asked, Frame, Looker, Pair, Settings
@@ -122,10 +122,24 @@ def first_looks(looker: Looker, frames: Iterable[Frame], settings: Settings) -> 
                 source = get_skeleton(question.given.skeleton)
                 frame.known, matrices = where_to_cut(question.reachable, source, frame.shape)
                 if frame.image is not None and (settings.looks == 2 or frame.index % KEY == 0):
-                    asked.append((frame, frame.known, matrices, np.arange(len(matrices))))
+                    scene = Scene(frame.image, frame.order, frame.known, frame.known, matrices)
+                    asked.append((frame, scene, np.arange(len(matrices))))
         for (frame, *_), found in zip(asked, looker.look(asked, "first"), strict=True):
             frame.found = found
+        look_closer(looker, asked)
         yield from chunk
+
+
+def look_closer(looker: Looker, asked: list[Asked]) -> None:
+    """As at photographs, at those whose poses were far off."""
+    far = [
+        (frame, scene.closer(frame.found), rows)
+        for frame, scene, _ in asked
+        if len(rows := far_off(scene.initial, frame.found, scene.matrices))
+    ]
+    for (frame, _, rows), found in zip(far, looker.look(far, "closer"), strict=True):
+        frame.found = frame.found.copy()
+        frame.found[rows] = found
 
 
 def chunks(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
@@ -262,7 +276,7 @@ def look_again(looker: Looker, tracks: Tracks, now: slice, most: int) -> int:
         chosen.setdefault(t, []).append(row)
     place[sure < WORTH] = np.nan
     asked = [with_hints(tracks.frames[t], place[t, tracks.columns[t]], np.array(rows)) for t, rows in chosen.items()]
-    for (frame, _, _, rows), new in zip(asked, looker.look(asked, "again"), strict=True):
+    for (frame, _, rows), new in zip(asked, looker.look(asked, "again"), strict=True):
         frame.found = frame.found.copy()
         frame.found[rows] = new
     return min(most, len(places))
@@ -276,7 +290,8 @@ def with_hints(frame: Frame, hints: AnyArray, rows: AnyArray) -> Asked:
     if lost.any():
         source = get_skeleton(frame.question.given.skeleton)
         matrices[lost] = where_to_cut(frame.question.reachable, source, frame.shape)[1][lost]
-    return frame, known, matrices, rows
+    assert frame.image is not None  # nobody is shown of a frame without one
+    return frame, Scene(frame.image, frame.order, known, known, matrices), rows
 
 
 def one_euro(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:

@@ -2,8 +2,9 @@
 
     python tests/benchmarks/quality.py --data ../shared/data --trunk ../shared/trunks/movenet_thunder.safetensors
 
-For every estimator: its poses as they are; refined; the same network shown no pose (its crop still comes from the
-pose); and MoveNet Thunder run again on the box of the pose. Then recovery of removed joints, ground truth as input,
+For every estimator: its poses as they are; refined, and how often it was looked at a person for that; the same network
+shown no pose (its crop still comes from the pose), looking once, and again at what it found; and MoveNet Thunder run
+again on the box of the pose. Then recovery of removed joints, ground truth as input,
 calibration, and two papers' tables from scaled errors. figures.py says what the figures are.
 
 Writes tests/benchmarks/quality.json, with the weights' SHA-256, and with --readme the tables between the markers of
@@ -15,6 +16,8 @@ import argparse
 import json
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import figures
@@ -27,6 +30,7 @@ from runs import JOINTS, DevSet, read_coco_dev, read_lsp_dev, refined, run_again
 from tqdm import tqdm
 
 from pose_refine import Refiner, weights
+from pose_refine.crops import Views
 from pose_refine.training.movenet import MoveNet
 
 REMOVED = 0.2  # share of a person's joints, the lowest-scored, that recovery is measured on
@@ -36,10 +40,13 @@ def measure(refiner: Refiner, movenet: MoveNet, dev: DevSet, estimator: int) -> 
     """All figures of one estimator."""
     poses = dev.predicted(estimator)
     joints = np.isfinite(poses[..., 0]).any(0)
-    after = run_all(dev.people, poses, refined(refiner))
+    with counted_looks(refiner) as looks:
+        after = run_all(dev.people, poses, refined(refiner))
     compared = Compared(dev, poses, after, joints)
     row = {"all": compared.only(), "joints": figures.by_joint(compared), "people": figures.by_person(compared)}
-    for name, step in (("no_pose", without_pose(refiner)), ("again", run_again(movenet))):
+    row["looks"] = sum(looks) / np.isfinite(after[..., 0]).any(1).sum()
+    others = {"no_pose": without_pose(refiner, 1), "no_pose_twice": without_pose(refiner, 2)}
+    for name, step in {**others, "again": run_again(movenet)}.items():
         row[name] = Compared(dev, poses, run_all(dev.people, poses, step), joints).only()
     row["errors"] = [figures.error_classes(compared, p) for p in (compared.before, compared.after)]
     row["ap"] = ap_by_scores(dev, poses, after)
@@ -48,6 +55,23 @@ def measure(refiner: Refiner, movenet: MoveNet, dev: DevSet, estimator: int) -> 
     row["reliability"] = [figures.reliability(np.clip(s, 0, 1), r) for s, r in zip(scores, right, strict=True)]
     row["recovery"] = recovery(refiner, dev, poses, joints)
     return row
+
+
+@contextmanager
+def counted_looks(refiner: Refiner) -> Iterator[list[int]]:
+    """How many people each batch has that the refiner is shown."""
+    counts: list[int] = []
+    look = refiner._look
+
+    def counting(views: Views) -> np.ndarray:
+        counts.append(len(views.crops))
+        return look(views)
+
+    refiner._look = counting
+    try:
+        yield counts
+    finally:
+        del refiner._look
 
 
 def ap_by_scores(dev: DevSet, poses: np.ndarray, after: np.ndarray) -> dict[str, float]:

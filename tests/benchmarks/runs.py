@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pose_refine import Refiner
-from pose_refine.crops import CROP_WIDTH, crop_boxes, crop_matrices, cut_crops, to_image
+from pose_refine.crops import CROP_WIDTH, Scene, crop_boxes, crop_matrices, cut_crops, to_image
 from pose_refine.skeletons import NETWORK
 from pose_refine.training.data import People, read_coco, read_lsp, select
 from pose_refine.training.movenet import MoveNet
@@ -81,13 +81,18 @@ def refined(refiner: Refiner) -> Step:
     return lambda image, poses: refiner.refine(image, poses, skeleton="coco17")
 
 
-def without_pose(refiner: Refiner) -> Step:
-    """The same network on the same crop, which comes from the pose, without any pose maps."""
+def without_pose(refiner: Refiner, looks: int) -> Step:
+    """The same network on the same crop, which comes from the pose, without any pose maps; looking twice, the second
+    time at what it found itself."""
 
     def step(image: np.ndarray, poses: np.ndarray) -> np.ndarray:
-        nothing = np.full((len(poses), len(NETWORK.joints), 2), np.nan, np.float32)
+        nothing, rows = np.full((len(poses), len(NETWORK.joints), 2), np.nan, np.float32), np.arange(len(poses))
         matrices = crop_matrices(*crop_boxes(poses[..., :2], image.shape[:2]))
-        return refiner._refine_crops(image, "rgb", nothing, matrices, 64)[:, :JOINTS]
+        scene = Scene(image, "rgb", nothing, nothing, matrices)
+        found = refiner._refine_crops(scene, rows, 64)
+        if looks == 2:
+            found = refiner._refine_crops(scene.closer(found), rows, 64)
+        return found[:, :JOINTS]
 
     return step
 

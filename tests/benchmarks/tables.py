@@ -54,15 +54,17 @@ def calibration_error(curve: list[list[float]]) -> float:
 
 
 def main_table(result: Figures) -> str:
-    head = ["set", "estimator", "n", "before", "after", "harm", "loosen", "help", "ECE", "recovered", "no pose shown"]
+    head = ["set", "estimator", "n", "before", "after", "harm", "loosen", "help", "ECE", "recovered", "looks"]
     rows = []
     for name, estimators in result["sets"].items():
         for e, f in ordered(estimators).items():
             a = f["all"]
             own = [a["harm"], a["loosen"], a["help"], calibration_error(f["reliability"][1]), f["recovery"]["right"]]
-            others = [f[other][figure] for other in ("no_pose", "again") for figure in ("after", "harm")]
-            rows.append([SETS[name], NAMES.get(e, e), a["people"], a["before"], f"**{a['after']:.1f}**", *own, *others])
-    return table([*head, "its harm", "Thunder run again", "its harm"], rows)
+            once, twice, again = (f[other] for other in ("no_pose", "no_pose_twice", "again"))
+            others = [f"{once[x]:.1f}, {twice[x]:.1f}" for x in ("after", "harm")] + [again["after"], again["harm"]]
+            rows.append([SETS[name], NAMES.get(e, e), a["people"], a["before"], f"**{a['after']:.1f}**", *own,
+                         f"{f['looks']:.2f}", *others])  # fmt: skip
+    return table([*head, "no pose shown, looks 1, 2", "their harm", "Thunder run again", "its harm"], rows)
 
 
 def pooled(estimators: dict[str, Figures], part: str) -> list[list[Any]]:

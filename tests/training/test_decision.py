@@ -6,15 +6,27 @@ import numpy as np
 import pytest
 import torch
 
+from pose_refine.crops import crop_boxes
 from pose_refine.model import EVIDENCE, HYPOTHESES, Decision, blend, near
 from pose_refine.network import Network, NetworkConfig
 from pose_refine.skeletons import SIGMAS
 from pose_refine.training.data import load_images, read_training_sets
-from pose_refine.training.decision import Cases, Inputs, collect, distance, fit, held_out_inputs, join_cases
+from pose_refine.training.decision import (
+    Cases,
+    Inputs,
+    collect,
+    distance,
+    fit,
+    held_out_inputs,
+    join_cases,
+    look_closer,
+    mirrored,
+)
 
 CLAIMED, FOUND, DOUBTED = range(HYPOTHESES)  # kinds of people too: whose hypothesis is right
 LUCK = 3  # one more kind: all hypotheses are one place, which is right or wrong by chance
 LUCKY = 0.6  # share of the joints of the last kind that are right
+HIPS = [11, 12]  # an OKS unit of theirs is wider than the gaps between close places here
 FAR = 100.0  # crop pixels between hypotheses
 
 
@@ -52,11 +64,12 @@ def fitted():
 @torch.no_grad()
 def test_it_learns_whom_to_believe(fitted):
     cases, _, kind = made_up_cases(seed=1)  # people that it was not fitted to
-    quality = fitted(cases.features)[0].sigmoid()
+    quality, weight, _ = fitted(cases.features)
+    quality = quality.sigmoid()
     for right in (CLAIMED, FOUND, DOUBTED):
         assert (quality[kind == right].argmax(1) == right).all()
         assert quality[kind == right][:, right].min() > 0.9
-    places = blend(cases.places, quality, torch.ones(400, 19))
+    places = blend(cases.places, quality, weight, torch.ones(400, 19))
     assert (places - cases.truth)[kind != LUCK].abs().max() < 0.1
 
 
@@ -64,7 +77,7 @@ def test_it_learns_whom_to_believe(fitted):
 @pytest.mark.parametrize("which", [CLAIMED, FOUND, DOUBTED, LUCK], ids=["claim", "found", "doubted", "luck"])
 def test_its_scores_are_frequencies(fitted, which):
     cases, right, kind = made_up_cases(seed=1)
-    rows, score = kind == which, fitted(cases.features)[1].sigmoid()
+    rows, score = kind == which, fitted(cases.features)[2].sigmoid()
     share = right[rows].float().mean().item()
     assert score[rows].mean().item() == pytest.approx(share, abs=0.1)
     assert score[rows].mean(0).numpy() == pytest.approx(share, abs=0.2)
@@ -93,7 +106,43 @@ def test_scores_are_fitted_on_real_poses_alone():
     torch.manual_seed(0)
     decision = Decision(19)
     fit(decision, same, steps=150)
-    assert decision(same.features[:1])[1].sigmoid().max() < 0.1
+    assert decision(same.features[:1])[2].sigmoid().max() < 0.1
+
+
+def test_it_learns_which_of_close_places_counts():
+    """The claim errs by a unit, what was found by half a unit the other way, and the features do not tell."""
+    cases, _, _ = made_up_cases()
+    off = torch.tensor([[-10.0, 0.0], [5.0, 0.0], [5.0, 0.0]])[:, None]
+    same = replace(cases, features=torch.ones(400, 19, EVIDENCE), places=cases.truth[:, None] + off)
+    torch.manual_seed(0)
+    decision = Decision(19)
+    fit(decision, same, steps=100)
+    quality, weight, _ = decision(same.features[:1])
+    x = blend(same.places[:1], quality.sigmoid(), weight, torch.ones(1, 19))[0, :, 0]
+    assert (x - 90)[HIPS].abs().max() < 2
+
+
+def test_a_right_joint_that_is_spoilt_counts_more_than_a_wrong_one_that_is_mended():
+    """Half of the claims are right, half of what was found: the average of both would be as good as either."""
+    cases, _, _ = made_up_cases()
+    half, off = (torch.arange(400) % 2 == 0)[:, None, None], torch.tensor([8.0, 0.0])
+    claimed, found = cases.truth + off * half, cases.truth + off * ~half
+    same = replace(cases, features=torch.ones(400, 19, EVIDENCE), places=torch.stack([claimed, found, found], 1))
+    torch.manual_seed(0)
+    decision = Decision(19)
+    fit(decision, same, steps=100)
+    quality, weight, _ = decision(same.features)
+    result = blend(same.places, quality.sigmoid(), weight, torch.ones(400, 19))
+    assert torch.linalg.vector_norm(result - claimed, dim=-1).max() < 3  # of 8; 4 is the middle
+
+
+def test_mirrored_cases_rename_joints():
+    cases = made_up_cases(8)[0]
+    turned = mirrored(cases)
+    assert torch.equal(turned.features[:, 5], cases.features[:, 6])  # the shoulders
+    assert torch.equal(turned.labelled[:, 0], cases.labelled[:, 0])  # the nose
+    torch.testing.assert_close(distance(turned, turned.places)[..., 6], distance(cases, cases.places)[..., 5])
+    assert torch.equal(mirrored(turned).places, cases.places)
 
 
 def test_distances_are_in_oks_units():
@@ -141,7 +190,7 @@ def collected(loaded, poses, rows):
     torch.manual_seed(0)
     network = Network(NetworkConfig("lightning", width=8)).eval()
     others = np.full((len(rows), 3, 19, 2), np.nan, np.float32)
-    return collect(network, *loaded, Inputs(rows, poses, others, True))
+    return collect(network, *loaded, Inputs(rows, poses, others, True, poses))
 
 
 def test_collect_measures_errors_in_oks_units(loaded):
@@ -168,3 +217,25 @@ def test_an_estimator_that_saw_nobody_held_out_is_no_error(loaded):
     cases = collected(loaded, np.zeros((0, 19, 2), dtype=np.float32), nobody)
     assert cases.features.shape == (0, 19, EVIDENCE)
     assert len(cases.labelled) == 0
+
+
+def test_a_closer_look_is_at_those_whose_pose_was_far_off(loaded):
+    """A decision that believes what was found: it is shown instead, the neighbours' too, and its crop is cut."""
+    people, rows = loaded[1], np.array([0, 1, 4])
+    poses = people.keypoints[rows]
+    poses[1] += 200
+    cases = collected(loaded, poses, rows)
+    places = cases.places[:, :1].repeat(1, HYPOTHESES, 1, 1)
+    places[1, 1:] -= 200 * 256 / crop_boxes(poses[1:2], (128, 128))[1][0]
+    decision = Decision(19).eval()
+    with torch.no_grad():
+        decision.out.weight.zero_()
+        decision.out.bias.copy_(torch.tensor([-9.0, 9, 9, 0, 0, 0, 0]))
+    given = Inputs(rows, poses, np.full((3, 3, 19, 2), np.nan, np.float32), True, poses)
+    closer = look_closer(decision, people, given, replace(cases, places=places), (128, 128))
+    assert closer.rows.tolist() == [1]
+    np.testing.assert_array_equal(closer.poses, poses[1:2])
+    there = ~np.isnan(poses[1])
+    np.testing.assert_allclose(closer.shown[0][there], poses[1][there] - 200, atol=0.1)
+    assert closer.others.shape == (1, 3, 19, 2)
+    np.testing.assert_allclose(closer.others[0, 0][~np.isnan(poses[0])], poses[0][~np.isnan(poses[0])], atol=0.1)

@@ -18,6 +18,8 @@ people. In Python, Refiner.from_pretrained("model.onnx") cuts the crops and runs
   crops      (people, 256, 192, 3)    uint8     RGB
   initial    (people, 19, 2)          float32   x, y in crop pixels, NaN where missing
   others     (people, 3, 19, 2)       float32   likewise, of up to three people nearby
+  shown      (people, 19, 2)          float32   likewise, what the network sees: the initial pose; for a second, closer
+                                                look at a pose that was far off, the keypoints of the first
   output
   keypoints  (people, 19, 2)          float32   x, y in crop pixels
   scores     (people, 19)             float32   probability that the joint is right

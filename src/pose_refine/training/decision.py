@@ -3,7 +3,7 @@
 On training images the network is surer than it should be; that is why this is not part of the training loop.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -12,17 +12,18 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
 from pose_refine._types import AnyArray, Floats
-from pose_refine.crops import CROP_HEIGHT, crop_boxes, crop_matrices, to_crop
+from pose_refine.crops import CROP_HEIGHT, crop_boxes, crop_matrices, far_off, to_crop, to_image
 from pose_refine.model import GIVEN, Decision, blend, look, near
 from pose_refine.network import Network
-from pose_refine.skeletons import SIGMAS
+from pose_refine.skeletons import NETWORK, SIGMAS
 from pose_refine.training.batches import cut
-from pose_refine.training.data import People, nearest_others, take
+from pose_refine.training.data import People, nearest_others, of_others, take
 from pose_refine.training.heldout import shown
 from pose_refine.training.synthesis import initial_poses, nearly_perfect, noise, remove_unsure
 
 RIGHT = 0.85  # keypoint similarity from which a joint counts as right
 DRAWS = 4  # damaged poses a held-out person, beside every estimator's own
+SPOILT = 2.5  # what a right joint's lost similarity counts beside a wrong one's gain
 STEPS, BATCH, RATE = 1500, 256, 2e-3
 
 
@@ -57,12 +58,14 @@ class Inputs:
         poses: (R, K, 2), each with at least one joint.
         others: (R, M, K, 2) those of the people nearby.
         real: Whether an estimator gave them.
+        shown: (R, K, 2) what the network is shown, and the crop is cut by.
     """
 
     rows: AnyArray
     poses: Floats
     others: Floats
     real: bool
+    shown: Floats
 
 
 def held_out_inputs(people: People, rows: AnyArray, rng: np.random.Generator) -> list[Inputs]:
@@ -85,21 +88,24 @@ def held_out_inputs(people: People, rows: AnyArray, rng: np.random.Generator) ->
     sets = [(*pair, True) for pair in real] + [(*pair, False) for pair in made]
     some = [~np.isnan(poses[..., 0]).all(1) for poses, _, _ in sets]
     return [
-        Inputs(rows[s], poses[s], others[s], is_real) for (poses, others, is_real), s in zip(sets, some, strict=True)
+        Inputs(rows[s], poses[s], others[s], is_real, poses[s])
+        for (poses, others, is_real), s in zip(sets, some, strict=True)
     ]
 
 
 @torch.inference_mode()
 def collect(network: Network, images: Tensor, people: People, inputs: Inputs, *, flip: bool = False) -> Cases:
     """Run the network on `inputs`, with `flip` on their mirror images too."""
-    rows, poses = inputs.rows, inputs.poses
+    rows, shape = inputs.rows, (images.shape[1], images.shape[2])
     sigmas = torch.as_tensor(SIGMAS, device=images.device)
     parts: list[tuple[Tensor, ...]] = []
     for part in tqdm(np.array_split(np.arange(len(rows)), max(1, len(rows) // 8)), desc="evidence", mininterval=5):
-        centres, heights = crop_boxes(poses[part], (images.shape[1], images.shape[2]))
+        centres, heights = crop_boxes(inputs.shown[part], shape)
         matrices = crop_matrices(centres, heights)
-        initial, others = shown(poses[part], inputs.others[part], matrices, images.device)
-        evidence = look(network, cut(images, people.image[rows[part]], matrices), initial, others, flip=flip)
+        initial, others = shown(inputs.poses[part], inputs.others[part], matrices, images.device)
+        seen, _ = shown(inputs.shown[part], inputs.others[part], matrices, images.device)
+        crops = cut(images, people.image[rows[part]], matrices)
+        evidence = look(network, crops, initial, others, seen, flip=flip)
         truth = torch.as_tensor(to_crop(people.keypoints[rows[part]], matrices), device=images.device)
         scale = np.sqrt(people.area[rows[part]]) * CROP_HEIGHT / heights
         unit = 2 * sigmas * torch.as_tensor(scale, dtype=torch.float32, device=images.device)[:, None]
@@ -109,32 +115,71 @@ def collect(network: Network, images: Tensor, people: People, inputs: Inputs, *,
     return Cases(*(torch.cat(column).cpu().clone() for column in zip(*parts, strict=True)))
 
 
+@torch.inference_mode()
+def look_closer(decision: Decision, people: People, inputs: Inputs, cases: Cases, shape: tuple[int, int]) -> Inputs:
+    """What is shown the second time to those whose pose was far off, as in `Refiner.analyze`.
+
+    Args:
+        decision: Which decides the first time.
+        people: Whose poses `inputs` are.
+        inputs: Of the first look.
+        cases: What `collect` made of them.
+        shape: Of the images, pixels.
+    """
+    matrices = crop_matrices(*crop_boxes(inputs.shown, shape))
+    quality, weight, _ = decision(cases.features)
+    placed = blend(cases.places, torch.sigmoid(quality), weight, cases.features[..., GIVEN])
+    found = to_image(placed.numpy(), matrices)
+    everybody = np.full((len(people.area), *found.shape[1:]), np.nan, np.float32)
+    everybody[inputs.rows] = found
+    far = far_off(inputs.poses, found, matrices)
+    others = of_others(everybody, nearest_others(people)[inputs.rows[far]])
+    return Inputs(inputs.rows[far], inputs.poses[far], others, inputs.real, found[far])
+
+
 def join_cases(cases: list[Cases]) -> Cases:
     return Cases(*(torch.cat([getattr(c, field.name) for c in cases]) for field in fields(Cases)))
 
 
 def fit(decision: Decision, cases: Cases, *, steps: int = STEPS) -> None:
-    """Fit in place: the quality of each hypothesis, and whether the place that they give is right, by log-likelihood.
+    """Fit in place: the quality of each hypothesis, and whether the place that they give is right, by log-likelihood;
+    and how they are averaged, by how similar to the truth that is, so that it is seldom worse than a good claim.
 
     Quality is learnt rather than the choice itself: a loss on the choice is flat between places that are far apart,
-    and falls into "always the same".
+    and falls into "always the same". An image says the same seen in a mirror, so all cases count mirrored, too.
     """
     optimizer = torch.optim.AdamW(decision.parameters(), lr=RATE, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    cases = join_cases([cases, mirrored(cases)])
     decision.train()
     for _ in tqdm(range(steps), desc="decision", mininterval=5):
         some = some_of(cases, torch.randint(len(cases.features), (BATCH,)))
-        quality, right = decision(some.features)
-        result = near(distance(some, blend(some.places, torch.sigmoid(quality.detach()), some.features[..., GIVEN])))
-        choice = binary_cross_entropy_with_logits(quality, near(distance(some, some.places)), reduction="none").mean(1)
-        score = binary_cross_entropy_with_logits(right, (result >= RIGHT).float(), reduction="none")
+        quality, weight, right = decision(some.features)
+        given, similar = some.features[..., GIVEN], near(distance(some, some.places))
+        result = near(distance(some, blend(some.places, torch.sigmoid(quality.detach()), weight, given)))
+        choice = binary_cross_entropy_with_logits(quality, similar, reduction="none").mean(1)
+        score = binary_cross_entropy_with_logits(right, (result.detach() >= RIGHT).float(), reduction="none")
+        spoilt = (similar[:, 0] >= RIGHT) * given * (similar[:, 0] - result).clamp_min(0)
         scored = some.labelled & some.real[:, None]
-        loss = mean_where(choice, some.labelled) + mean_where(score, scored)
+        loss = mean_where(choice + 1 - result + SPOILT * spoilt, some.labelled) + mean_where(score, scored)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
     decision.eval()
+
+
+def mirrored(cases: Cases) -> Cases:
+    """Left joints as right ones. Distances are all that places are used for, so they need not be turned round."""
+    order = list(NETWORK.mirror)
+    return replace(
+        cases,
+        features=cases.features[:, order],
+        places=cases.places[:, :, order],
+        truth=cases.truth[:, order],
+        unit=cases.unit[:, order],
+        labelled=cases.labelled[:, order],
+    )
 
 
 def some_of(cases: Cases, rows: Tensor) -> Cases:

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from pose_refine import weights
-from pose_refine.model import Model
+from pose_refine.model import Decision, Model
 from pose_refine.network import NetworkConfig
 from pose_refine.training.data import load_images, read_training_sets, select, split_by_image, unseen
-from pose_refine.training.decision import collect, fit, held_out_inputs, join_cases
+from pose_refine.training.decision import collect, fit, held_out_inputs, join_cases, look_closer
 from pose_refine.training.loop import Settings
 
 
@@ -47,5 +47,9 @@ def export(data: Path, run: Path, name: str, to: Path, device: str = "cpu", *, f
     images, rows = images.to(device), np.arange(len(people.area))
     inputs = held_out_inputs(people, rows, np.random.default_rng(0))
     cases = [collect(model.network, images, people, given, flip=flip) for given in inputs]
+    first, shape = Decision(model.network.config.joints), (images.shape[1], images.shape[2])
+    fit(first, join_cases(cases))
+    closer = [look_closer(first, people, *pair, shape) for pair in zip(inputs, cases, strict=True)]
+    cases += [collect(model.network, images, people, given, flip=flip) for given in closer]
     fit(model.decision, join_cases(cases))
     weights.save(model, name, to)
