@@ -15,7 +15,7 @@ from pose_refine._types import AnyArray, Floats
 from pose_refine.crops import CROP_HEIGHT, crop_boxes, crop_matrices, far_off, to_crop, to_image
 from pose_refine.model import GIVEN, Decision, blend, look, near
 from pose_refine.network import Network
-from pose_refine.skeletons import NETWORK, SIGMAS
+from pose_refine.skeletons import COCO_JOINTS, NETWORK, SIGMAS
 from pose_refine.training.batches import cut
 from pose_refine.training.data import People, nearest_others, of_others, take
 from pose_refine.training.heldout import shown
@@ -69,12 +69,14 @@ class Inputs:
 
 
 def held_out_inputs(people: People, rows: AnyArray, rng: np.random.Generator) -> list[Inputs]:
-    """Every estimator's poses, every other one's also with unsure joints removed, the others' with joints scattered;
-    damaged poses and perfect ones."""
+    """Every estimator's poses as COCO's format gives them, every other one's also with unsure joints removed, the
+    others' with joints scattered; damaged poses and perfect ones."""
     truth = take(people, rows, nearest_others(people))
     real = [
         (truth.predicted[:, e, :, :2], truth.others_predicted[:, :, e, :, :2]) for e in range(len(people.estimators))
     ]
+    # Few formats have a neck and the top of the head: an estimator must not be known by them.
+    plain = [(without_neck(poses), without_neck(others)) for poses, others in real]
     # Joints go missing where a score is below a threshold: the hard ones, of which fewer are found than of any others.
     scores = truth.predicted[..., 2].swapaxes(0, 1)
     thresholded = [
@@ -82,7 +84,7 @@ def held_out_inputs(people: People, rows: AnyArray, rng: np.random.Generator) ->
     ]
     # A lone joint far off in a good pose is rare in these sets, and what users look at first.
     scattered = [(noise(poses, rng, share=0.06), others) for poses, others in real[::2]]
-    real += thresholded + scattered
+    real = plain + thresholded + scattered
     made = [initial_poses(truth, rng)[:2] for _ in range(DRAWS)]
     made += [(truth.poses, truth.others), (nearly_perfect(truth, rng), truth.others)]
     sets = [(*pair, True) for pair in real] + [(*pair, False) for pair in made]
@@ -91,6 +93,12 @@ def held_out_inputs(people: People, rows: AnyArray, rng: np.random.Generator) ->
         Inputs(rows[s], poses[s], others[s], is_real, poses[s])
         for (poses, others, is_real), s in zip(sets, some, strict=True)
     ]
+
+
+def without_neck(poses: Floats) -> Floats:
+    """The network's joints (..., K, 2) without those that COCO lacks."""
+    lacking = np.array([name not in COCO_JOINTS for name in NETWORK.joints])
+    return np.where(lacking[:, None], np.float32(np.nan), poses)
 
 
 @torch.inference_mode()
