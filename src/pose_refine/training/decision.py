@@ -111,7 +111,7 @@ def collect(network: Network, images: Tensor, people: People, inputs: Inputs, *,
         centres, heights = crop_boxes(inputs.shown[part], shape)
         matrices = crop_matrices(centres, heights)
         initial, others = shown(inputs.poses[part], inputs.others[part], matrices, images.device)
-        seen, _ = shown(inputs.shown[part], inputs.others[part], matrices, images.device)
+        seen = torch.as_tensor(to_crop(inputs.shown[part], matrices), device=images.device)
         crops = cut(images, people.image[rows[part]], matrices)
         evidence = look(network, crops, initial, others, seen, flip=flip)
         truth = torch.as_tensor(to_crop(people.keypoints[rows[part]], matrices), device=images.device)
