@@ -121,6 +121,13 @@ def test_reliability_and_its_error():
     assert tables.calibration_error(curve) == pytest.approx(25)
 
 
+def test_calibration_error_by_chance():
+    """As drawn: right scores, and 400 joints that are right as often as these say."""
+    curve, rng = [[0.25, 0.2, 0.9], [0.75, 0.6, 0.1]], np.random.default_rng(0)
+    drawn = [abs(rng.binomial(400 * w, p, 20_000) / (400 * w) - p).mean() * w for w, p, _ in curve]
+    assert tables.error_by_chance(curve, 400) == pytest.approx(100 * sum(drawn), rel=0.02)
+
+
 def test_scaled_errors():
     dev = dev_of(standing())
     poses = with_scores(moved(standing(), 0.7))

@@ -91,7 +91,12 @@ def recovery(refiner: Refiner, dev: DevSet, predicted: np.ndarray, joints: np.nd
     were = compared.similar(predicted[compared.rows])[removed] >= figures.RIGHT
     right = compared.new[removed] >= figures.RIGHT
     curve = figures.reliability(compared.after[..., 2][removed], right)
-    return {"right": figures.share(right), "were_right": figures.share(were), "reliability": curve}
+    return {
+        "joints": int(removed.sum()),
+        "right": figures.share(right),
+        "were_right": figures.share(were),
+        "reliability": curve,
+    }
 
 
 def perfect(refiner: Refiner, dev: DevSet) -> list[dict[str, float]]:

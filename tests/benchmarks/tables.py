@@ -1,6 +1,7 @@
 """quality.json as tables, and the tables in README.md and the model cards: python tests/benchmarks/tables.py"""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,14 @@ def calibration_error(curve: list[list[float]]) -> float:
     return float(100 * sum(weight * abs(score - right) for weight, score, right in curve))
 
 
+def error_by_chance(curve: list[list[float]], joints: int) -> float:
+    """The expected calibration error, percent, that `joints` joints would show if every score were right: the mean
+    deviation of a share of n, by the normal distribution, sqrt(2 p (1 - p) / (pi n)) in each bin."""
+    return sum(
+        100 * weight * math.sqrt(2 * score * (1 - score) / (math.pi * weight * joints)) for weight, score, _ in curve
+    )
+
+
 def main_table(result: Figures) -> str:
     head = ["set", "estimator", "n", "before", "after", "harm", "loosen", "help", "ECE", "recovered", "looks"]
     rows = []
@@ -102,11 +111,13 @@ def error_table(result: Figures) -> str:
 def score_table(result: Figures) -> str:
     rows = []
     for e, f in ordered(result["sets"]["coco"]).items():
-        errors = [calibration_error(c) for c in (*f["reliability"], f["recovery"]["reliability"])]
-        rows.append([NAMES.get(e, e), *(float(v) for v in f["ap"].values()), *errors])
+        recovered = f["recovery"]
+        errors = [calibration_error(c) for c in (*f["reliability"], recovered["reliability"])]
+        chance = error_by_chance(recovered["reliability"], recovered["joints"])
+        rows.append([NAMES.get(e, e), *(float(v) for v in f["ap"].values()), *errors, recovered["joints"], chance])
     head = ["estimator", "AP before", "AP after, scores as given", "AP after, our scores", "ECE of its scores"]
     return "OKS AP (pycocotools) and calibration:\n\n" + table(
-        [*head, "ECE of ours", "ECE of ours, recovered joints"], rows
+        [*head, "ECE of ours", "ECE of ours, recovered joints", "n of these", "by chance alone"], rows
     )
 
 
