@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -11,6 +12,7 @@ from pose_refine.crops import (
     CROP_HEIGHT,
     CROP_WIDTH,
     GREY,
+    KEPT,
     MARGIN,
     OTHERS,
     Scene,
@@ -23,6 +25,7 @@ from pose_refine.crops import (
     to_crop,
     to_image,
 )
+from pose_refine.model import near, oks_distance
 
 MIDDLE = np.array([(CROP_WIDTH - 1) / 2, (CROP_HEIGHT - 1) / 2])
 
@@ -129,6 +132,27 @@ def test_nearest_others_equal_a_naive_twin(seed, count):
         ranked = others[np.linalg.norm(centres[others] - centres[row], axis=1).argsort()][:OTHERS]
         expected = {poses[i].tobytes() for i in ranked}
         assert {pose.tobytes() for pose in found if not np.isnan(pose).all()} == expected
+
+
+def test_people_without_a_known_joint_are_nobodys_neighbours():
+    poses = np.full((6, 4, 2), np.nan, np.float32)
+    poses[4:] = [[[3, 4]], [[500, 600]]]
+    near = nearest_others(poses, middles(poses), np.array([4]))
+    assert (near[0, 0] == [500, 600]).all()
+    assert np.isnan(near[0, 1:]).all()
+
+
+def test_far_off_is_what_the_decision_is_told():
+    """The mean similarity of found to claimed joints, there in torch and in crop pixels."""
+    rng = np.random.default_rng(0)
+    found = rng.uniform(0, 500, (40, 19, 2)).astype(np.float32)
+    initial = found + rng.normal(0, 1, found.shape) * rng.uniform(5, 40, (40, 1, 1))
+    initial[rng.random((40, 19)) < 0.3] = np.nan
+    matrices = crop_matrices(*crop_boxes(found, (500, 500)))
+    a, b = (torch.from_numpy(to_crop(p, matrices)) for p in (initial, found))
+    kept = near(oks_distance(a, b)).nanmean(1).numpy()
+    assert 10 < (kept < KEPT).sum() < 30
+    assert far_off(initial, found, matrices).tolist() == np.flatnonzero(kept < KEPT).tolist()
 
 
 def test_points_far_outside_come_back():

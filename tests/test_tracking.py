@@ -77,6 +77,10 @@ def test_known_identities_stay_and_are_not_given_again():
     assert linked([0, 500], [0, 500, 900], ids=[[1, None], [1, None, None]]) == [[1, 2], [1, 2, 3]]
 
 
+def test_an_identity_that_comes_late_for_somebody_else_is_not_given_again():
+    assert linked([0], [0, 400], [0, 400], ids=[[None], [None, 1], [None, 1]]) == [[1], [2, 1], [2, 1]]
+
+
 def test_fast_people_are_known_by_their_boxes():
     # 60 of 100 pixels a frame: no joint stays near, the boxes share 40 of 160.
     assert linked([0], [60], [120]) == [[1], [1], [1]]

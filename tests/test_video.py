@@ -30,8 +30,8 @@ class Obedient(Refiner):
         self.score, self.looks = score, 0
 
     def _look(self, views):
-        self.looks += len(views.initial)
-        places = np.nan_to_num(to_image(views.initial, views.matrices), nan=SIDE / 2)
+        self.looks += len(views.shown)
+        places = np.nan_to_num(to_image(views.shown, views.matrices), nan=SIDE / 2)
         return np.concatenate([places, np.full((*places.shape[:2], 1), self.score)], -1).astype(np.float32)
 
 
@@ -211,6 +211,24 @@ def test_a_frame_that_does_not_decode_keeps_its_poses():
     assert np.array_equal(out[4], poses[4])
     assert np.array_equal(out[5], poses[5])
     assert not np.array_equal(out[6], poses[6])  # the score, at least
+
+
+def test_a_frame_that_does_not_decode_keeps_unsure_joints_too():
+    poses = moving(3)
+    poses[1, ..., 2] = 0.5
+    frames = [IMAGE, None, IMAGE]
+    out = list(Obedient().refine_video(frames, list(poses), ids=[[1]] * 3, mode="mota", threshold=0.7))
+    assert np.array_equal(out[1], poses[1])
+
+
+@pytest.mark.parametrize(("frames", "poses"), [(20, 25), (25, 20), (5, 6), (1, 0)])
+def test_frames_that_have_poses_are_refined_before_it_is_told_that_others_lack_them(frames, poses):
+    results = Obedient().refine_video([IMAGE] * frames, list(moving(poses)), ids=[[1]] * max(frames, poses))
+    count = 0
+    with pytest.raises(ValueError, match=r"poses for .*more"):
+        for _ in results:
+            count += 1
+    assert count == min(frames, poses)
 
 
 def test_all_frames_broken():

@@ -138,9 +138,10 @@ def to_crop(points: Floats, matrices: Floats) -> Floats:
 
 
 def middles(keypoints: Floats) -> Floats:
-    """The mean of each person's joints (N, K, 2), NaN where missing; (N, 2) pixels."""
-    count = np.maximum((~np.isnan(keypoints)).sum(1), 1)
-    middle: Floats = (np.nan_to_num(keypoints).sum(1) / count).astype(np.float32)
+    """The mean of each person's joints (N, K, 2), NaN where missing; (N, 2) pixels, NaN for people without any."""
+    count = (~np.isnan(keypoints)).sum(1)
+    total = np.where(count, np.nan_to_num(keypoints).sum(1), np.nan)
+    middle: Floats = (total / np.maximum(count, 1)).astype(np.float32)
     return middle
 
 
@@ -156,6 +157,7 @@ def nearest_others(keypoints: Floats, centres: Floats, rows: AnyArray) -> Floats
         (R, OTHERS, K, 2); NaN where there are no more people.
     """
     distance = np.square(centres[rows, None] - centres).sum(-1)
+    distance[np.isnan(distance)] = np.inf  # people of whom the network knows no joint
     distance[np.arange(len(rows)), rows] = np.inf
     order = np.argpartition(distance, min(OTHERS, len(keypoints)) - 1, axis=1)[:, :OTHERS]
     near: Floats = keypoints[order]

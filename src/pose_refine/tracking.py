@@ -35,10 +35,12 @@ class Linker:
                 is not linked to anybody who had none before.)
 
         Returns:
-            (N,) identities, each given to one person only, but for those that came in several times.
+            (N,) identities, each given to one person only, but for those that came in several times. An identity that
+            came for one person after it was given to another stays with the former from then on.
         """
         self._used.update(str(i) for i in ids if i is not None)
-        self._poses = {k: v for k, v in self._poses.items() if index - v[0] <= self._patience}
+        kept = {k: v for k, v in self._poses.items() if index - v[0] <= self._patience}
+        self._poses = {k: v for k, v in kept.items() if str(k) not in self._used}
         out, free = list(ids), [n for n, i in enumerate(ids) if i is None]
         for row, key in self._match(poses[free]) if free else ():
             out[free[row]] = key

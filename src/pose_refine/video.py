@@ -2,9 +2,9 @@
 
 A fit through the frames around tells where each joint should be (smoothing.robust_fit). Every second frame is refined
 as a photograph; in those between, the fit through these is the pose that the network is shown instead of the
-estimator's: it is right more often when it is told what time knows, and a frame still costs one look. (With two looks,
-both are done at every frame.) People whom the fit contradicts most are looked at again; joints that jump even so come
-back to it. A few frames are held at a time, whatever the length of the video.
+estimator's: it is right more often when it is told what time knows, and a frame costs no more than a photograph. (With
+two looks, both are done at every frame.) People whom the fit contradicts most are looked at again; joints that jump
+even so come back to it. A few frames are held at a time, whatever the length of the video.
 """
 
 import logging
@@ -65,11 +65,21 @@ def analyze_frames(
     looker: Looker, pairs: Iterable[Pair], ids: Iterable[Sequence[Any] | None] | None, settings: Settings
 ) -> Iterator[tuple[Frame, Refinement]]:
     """Refine the frames of a video; see `Refiner.refine_video`."""
-    fps = settings.fps or USUAL_FPS
-    frames = link(first_looks(looker, read(pairs, ids, settings), settings), fps)
+    fps, errors = settings.fps or USUAL_FPS, list[Exception]()
+    frames = link(first_looks(looker, until_error(read(pairs, ids, settings), errors), settings), fps)
     settled = settle(looker, frames, settings)
     for frame in one_euro(settled, fps) if settings.smooth == "one_euro" else settled:
         yield frame, finished(frame, settings)
+    if errors:
+        raise errors[0]
+
+
+def until_error(frames: Iterable[Frame], errors: list[Exception]) -> Iterator[Frame]:
+    """The frames before the one that cannot be had: they are finished first, and what is wrong is told then."""
+    try:
+        yield from frames
+    except Exception as error:
+        errors.append(error)
 
 
 def read(pairs: Iterable[Pair], ids: Iterable[Sequence[Any] | None] | None, settings: Settings) -> Iterator[Frame]:
@@ -308,7 +318,7 @@ def finished(frame: Frame, settings: Settings) -> Refinement:
     """What became of a frame's poses."""
     refined = answer(frame.question, frame.result if len(frame.tracks) else None, settings.recover)
     keypoints, initial = refined.poses.keypoints, refined.initial
-    if settings.mode == "mota":
+    if settings.mode == "mota" and frame.image is not None:  # else the scores are the estimator's
         unsure = np.asarray(refined.poses.scores < settings.threshold) & known_joints(refined.poses.skeleton)
         keypoints = np.where(unsure[..., None], np.float32(np.nan), keypoints)
     return compare(

@@ -13,6 +13,7 @@ the refined poses, those with a probability below 0.7.
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -22,6 +23,7 @@ from tqdm import tqdm
 
 from pose_refine import Refiner
 from pose_refine.crops import CROP_WIDTH, crop_boxes, crop_matrices, cut_crops, to_image
+from pose_refine.looking import SURE
 from pose_refine.metrics.groups import mean_of_defined
 from pose_refine.metrics.multi_person import Frame
 from pose_refine.metrics.posetrack import pose_ap, tracking
@@ -36,12 +38,11 @@ TALL = 230  # pixels that the nearest person's joints are high
 SIDE = 32  # pixels more on each side than the refiner's crop: MoveNet takes squares
 HEAD = 0.12
 THRESHOLDS = np.arange(0.05, 0.75, 0.05)
-SURE = 0.7
 
 
-def alone(people: People) -> np.ndarray:
-    """Rows of people with many joints and nobody else labelled in their photograph."""
-    count = np.bincount(people.image, minlength=len(people.files))
+def alone(people: People, everybody: People) -> np.ndarray:
+    """Rows of people with many joints and nobody else labelled in their photograph; both have the same images."""
+    count = np.bincount(everybody.image, minlength=len(people.files))
     many = (~np.isnan(people.keypoints[:, JOINTS, 0])).sum(1) >= 12
     return np.flatnonzero(many & (count[people.image] == 1))
 
@@ -129,12 +130,12 @@ def linked(poses: list[np.ndarray]) -> list[tuple[np.ndarray, list]]:
     return [(p, linker.link(t, k, [None] * len(p))) for t, (p, k) in enumerate(zip(poses, known, strict=True))]
 
 
-def frames(truth: np.ndarray, poses: list[tuple[np.ndarray, list]], least: float) -> list:
-    """For the metrics; joints with lower scores are dropped."""
+def frames(truth: np.ndarray, everything: np.ndarray, poses: list[tuple[np.ndarray, list]], least: float) -> list:
+    """For the metrics; joints with lower scores are dropped. Heads are those of whole people, hidden joints too."""
     out = []
-    for true, (found, ids) in zip(truth, poses, strict=True):
+    for true, whole, (found, ids) in zip(truth, everything, poses, strict=True):
         here = np.flatnonzero((~np.isnan(true[:, JOINTS, 0])).any(1))
-        height = np.ptp(np.nan_to_num(true, nan=np.nanmean(true)), axis=1)[here, 1]
+        height = np.nanmax(whole[here, :, 1], 1) - np.nanmin(whole[here, :, 1], 1)
         joints = np.where(found[:, JOINTS, 2:] < least, np.nan, found[:, JOINTS, :2])
         sizes = np.maximum(HEAD * height, 10)
         out.append(Frame(true[here][:, JOINTS], sizes, joints, found[:, JOINTS, 2], here.tolist(), ids))
@@ -145,16 +146,15 @@ def figures(
     truths: list[np.ndarray], everything: list[np.ndarray], poses: list[list], least: float
 ) -> dict[str, float]:
     """mAP of all joints, and mMOTA of the sure ones."""
-    whole = [frames(t, p, -np.inf) for t, p in zip(truths, poses, strict=True)]
-    sure = tracking([frames(t, p, least) for t, p in zip(truths, poses, strict=True)])
+    clips = list(zip(truths, everything, poses, strict=True))
+    whole = [frames(*clip, -np.inf) for clip in clips]
+    sure = tracking([frames(*clip, least) for clip in clips])
     return {
         "mAP": mean_of_defined(pose_ap([f for clip in whole for f in clip]).ap),
         "mMOTA": mean_of_defined(sure.mota),
         "switches": float(sure.switches.sum()),
         "mMOTA of all joints": mean_of_defined(tracking(whole).mota),
-        "hidden, sure and right": float(
-            sum(hidden_but_sure(t, e, p, least) for t, e, p in zip(truths, everything, poses, strict=True))
-        ),
+        "hidden, sure and right": float(sum(hidden_but_sure(*clip, least) for clip in clips)),
     }
 
 
@@ -182,10 +182,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")
     arguments = parser.parse_args()
     refiner, movenet = Refiner.from_pretrained(arguments.weights, device="cpu"), MoveNet("lightning", arguments.trunk)
-    people = read_coco(arguments.data / "coco", "dev", arguments.data / "predictions" / "coco_dev", height=150)
+    read = partial(read_coco, arguments.data / "coco", "dev", arguments.data / "predictions" / "coco_dev")
+    people = read(height=150)
+    lonely = alone(people, read(least=1))
     rng, clips = np.random.default_rng(0), []
     for _ in tqdm(range(arguments.clips), desc="clips"):
-        rows = rng.choice(alone(people), 3, replace=False)
+        rows = rng.choice(lonely, 3, replace=False)
         images, truth, everything = make_clip(
             people, rows, people.files[rng.integers(len(people.files))], arguments.length, rng
         )

@@ -187,8 +187,12 @@ def test_no_image_is_on_both_sides(every):
 
 def test_people_whose_clip_was_trained_on_are_not_unseen():
     people = people_of([(0, 0)] * 3, [0, 1, 2])
-    files = [Path("coco/train/a.png"), Path("jhmdb/train/clip/b.png"), Path("lsp_extended/train/c.png")]
-    assert unseen(replace(people, files=files), np.array([1, 2])).tolist() == [2]
+    data = Path("sets/jhmdb")  # which is also what the folder of all sets may be called
+    files = [data / "coco/train/a.png", data / "jhmdb/train/clip/b.png", data / "lsp_extended/train/c.png"]
+    people = replace(people, files=files)
+    assert unseen(people, np.array([1, 2]), data).tolist() == [2]
+    with pytest.raises(ValueError, match="nobody is held out"):
+        unseen(people, np.array([1]), data)
 
 
 def test_nearest_others_are_ranked_and_in_the_same_image():

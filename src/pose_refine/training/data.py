@@ -185,9 +185,18 @@ def split_by_image(people: People, every: int = 17) -> tuple[AnyArray, AnyArray]
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
-def unseen(people: People, held: AnyArray) -> AnyArray:
-    """Those of the held-out rows whose person is in no training image either: not JHMDB's, whose clips are split."""
-    return held[["jhmdb" not in people.files[i].parts for i in people.image[held]]]
+def unseen(people: People, held: AnyArray, data: Path) -> AnyArray:
+    """Those of the held-out rows whose person is in no training image either: not JHMDB's, whose clips are split.
+
+    Raises:
+        ValueError: There is none, to watch a run and to fit the decision on.
+    """
+    rows = held[["jhmdb" not in people.files[i].relative_to(data).parts for i in people.image[held]]]
+    if not len(rows):
+        raise ValueError(
+            f"{data}: nobody is held out; expected images of coco/ or lsp_extended/ with people, 17 or more"
+        )
+    return rows
 
 
 def nearest_others(people: People) -> AnyArray:

@@ -18,7 +18,7 @@ from pose_refine.network import Network
 from pose_refine.skeletons import COCO_JOINTS, NETWORK, SIGMAS
 from pose_refine.training.batches import cut
 from pose_refine.training.data import People, nearest_others, of_others, take
-from pose_refine.training.heldout import shown
+from pose_refine.training.heldout import in_crops
 from pose_refine.training.synthesis import initial_poses, nearly_perfect, noise, remove_unsure
 
 RIGHT = 0.85  # keypoint similarity from which a joint counts as right
@@ -110,7 +110,7 @@ def collect(network: Network, images: Tensor, people: People, inputs: Inputs, *,
     for part in tqdm(np.array_split(np.arange(len(rows)), max(1, len(rows) // 8)), desc="evidence", mininterval=5):
         centres, heights = crop_boxes(inputs.shown[part], shape)
         matrices = crop_matrices(centres, heights)
-        initial, others = shown(inputs.poses[part], inputs.others[part], matrices, images.device)
+        initial, others = in_crops(inputs.poses[part], inputs.others[part], matrices, images.device)
         seen = torch.as_tensor(to_crop(inputs.shown[part], matrices), device=images.device)
         crops = cut(images, people.image[rows[part]], matrices)
         evidence = look(network, crops, initial, others, seen, flip=flip)

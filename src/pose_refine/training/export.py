@@ -42,7 +42,7 @@ def export(data: Path, run: Path, name: str, to: Path, device: str = "cpu", *, f
     model.network.half().float()  # what the file keeps: the decision must see the same answers as its users
     model.network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     everyone = read_training_sets(data, settings.get("without", ()))
-    held = unseen(everyone, split_by_image(everyone)[1])
+    held = unseen(everyone, split_by_image(everyone)[1], data)
     images, people = load_images(select(everyone, held), settings["side"])
     images, rows = images.to(device), np.arange(len(people.area))
     inputs = held_out_inputs(people, rows, np.random.default_rng(0))

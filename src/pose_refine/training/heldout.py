@@ -27,7 +27,7 @@ def network_poses(
     for part in np.array_split(some, max(1, len(some) // 32)):
         centres, heights = crop_boxes(poses[part], (images.shape[1], images.shape[2]))
         matrices = crop_matrices(centres, heights)
-        given = shown(poses[part], others[part], matrices, images.device)
+        given = in_crops(poses[part], others[part], matrices, images.device)
         crops = cut(images, people.image[rows[part]], matrices)
         points, mass = decode(network(*network_inputs(crops, *given, network.config.size)))
         out[part, :, :2] = to_image(points.cpu().numpy(), matrices)
@@ -35,7 +35,7 @@ def network_poses(
     return out
 
 
-def shown(poses: Floats, others: Floats, matrices: Floats, device: torch.device) -> tuple[Tensor, Tensor]:
+def in_crops(poses: Floats, others: Floats, matrices: Floats, device: torch.device) -> tuple[Tensor, Tensor]:
     """Poses (R, K, 2) and those of the people nearby (R, M, K, 2), image pixels, as what the network takes."""
     own, near = (torch.as_tensor(to_crop(points, matrices), device=device) for points in (poses, others))
     return own, near

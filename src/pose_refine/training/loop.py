@@ -170,7 +170,7 @@ def train(settings: Settings) -> Network:
     images, people = load_images(read_training_sets(settings.data, settings.without), settings.side)
     images = images.to(settings.device)
     rows_train, rows_held = split_by_image(people)
-    rows_held = unseen(people, rows_held)
+    rows_held = unseen(people, rows_held, settings.data)
     others = nearest_others(people)
     chance = people.weight[rows_train].astype(np.float64) / people.weight[rows_train].sum(dtype=np.float64)
     watched = np.random.default_rng(0).permutation(rows_held)[: settings.watch_people]
