@@ -5,9 +5,11 @@ import json
 import figures
 import numpy as np
 import pytest
+import roofline
 import scaled
 import speed
 import tables
+import torch
 from figures import Compared
 from runs import DevSet
 
@@ -162,6 +164,14 @@ def test_the_pages_show_the_figures():
     for page, content in tables.pages():
         text = page.read_text(encoding="utf-8")
         assert tables.between_markers(text, content) == text
+
+
+def test_operations_and_numbers_of_a_layer():
+    """3 x 3 taps of 3 channels for each of 4 x 8 x 8 outputs of two images, a product and a sum each."""
+    layer = torch.nn.Conv2d(3, 4, 3, padding=1)
+    found = roofline.layers(torch.nn.Sequential(layer), lambda: layer(torch.zeros(2, 3, 8, 8)))
+    assert found == [(2 * 27 * 2 * 4 * 64, 2 * 3 * 64 + 4 * 27 + 2 * 4 * 64)]
+    assert not layer._forward_hooks
 
 
 def test_the_readme_shows_the_speed():

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -79,14 +80,15 @@ def refiner_of(shape: NetworkConfig, flip: bool, folder: Path, backend: str = "t
 def bare(network: nn.Module, people: int, batch: int, flip: bool) -> Callable[[], None]:
     """The network's layers alone on as many crops, twice where mirror images are looked at, too."""
     height, width = network.config.size
+    random = partial(torch.rand, device=next(network.parameters()).device)
 
     def inputs(count: int) -> tuple[Tensor, Tensor, Tensor]:
-        image = torch.rand(count, 3, height, width).contiguous(memory_format=torch.channels_last)
-        return image, torch.rand(count, 38, height // 8, width // 8), torch.rand(count, 38, height // 4, width // 4)
+        image = random(count, 3, height, width).contiguous(memory_format=torch.channels_last)
+        return image, random(count, 38, height // 8, width // 8), random(count, 38, height // 4, width // 4)
 
     sizes = [min(batch, people - start) for start in range(0, people, batch)]
     made = {size: inputs(size) for size in set(sizes)}
-    beliefs = torch.tensor([[1], [DOUBT]])
+    beliefs = torch.tensor([[1], [DOUBT]], device=next(network.parameters()).device)
 
     @torch.inference_mode()
     def run() -> None:

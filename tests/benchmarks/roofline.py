@@ -1,0 +1,84 @@
+"""How near the networks come to what their device can do: a roofline, layer by layer (Williams et al., CACM 2009).
+
+    python tests/benchmarks/roofline.py --device cuda --dtype bfloat16 --people 64
+
+A layer takes at least its operations over the rate of a large matrix product, and at least its bytes (input, weights
+and output, once each) over the rate of a large copy; both rates are measured in the same run. What is between the
+convolutions counts as if it cost nothing.
+"""
+
+import argparse
+from collections.abc import Callable
+
+import tables
+import torch
+from speed import MODELS, bare
+from torch import Tensor, nn
+from torch.utils.benchmark import Timer
+
+from pose_refine.backends import keep_memory
+from pose_refine.network import Network
+
+SIDE = 4096  # of the matrices
+COPIED = 1 << 26  # numbers
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """The median of a second's calls, waiting for the device."""
+    return float(Timer("call()", globals={"call": call}).blocked_autorange(min_run_time=1).median)
+
+
+def rates(device: torch.device, dtype: torch.dtype) -> tuple[float, float]:
+    """Operations and bytes a second."""
+    side = SIDE if device.type == "cuda" else SIDE // 4
+    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    numbers = torch.randn(COPIED, device=device).to(dtype)
+    copy = torch.empty_like(numbers)
+    moved = 2 * numbers.numel() * numbers.element_size()
+    return 2 * side**3 / seconds(lambda: a @ b), moved / seconds(lambda: copy.copy_(numbers))
+
+
+def layers(network: nn.Module, look: Callable[[], object]) -> list[tuple[int, int]]:
+    """(operations, numbers moved) of every convolution of one look at a batch."""
+    found: list[tuple[int, int]] = []
+
+    def note(layer: nn.Conv2d, given: tuple[Tensor], out: Tensor) -> None:
+        operations = 2 * out.numel() * layer.weight[0].numel()
+        found.append((operations, given[0].numel() + layer.weight.numel() + out.numel()))
+
+    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    hooks = [layer.register_forward_hook(note) for layer in convolutions]
+    look()
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", type=torch.device, default="cpu", help="default: %(default)s")
+    parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16; default: %(default)s")
+    parser.add_argument("--people", type=int, default=4, help="at once; default: %(default)s")
+    arguments = parser.parse_args()
+    device, dtype = arguments.device, getattr(torch, arguments.dtype)
+    keep_memory()
+    operations, moved = rates(device, dtype)
+    print(f"{operations / 1e12:.3f} T operations, {moved / 1e9:.1f} GB a second; {torch.get_num_threads()} CPU threads")
+    rows = []
+    for name in ("base without flip", "small"):
+        network = Network(MODELS[name][0]).eval().to(device, memory_format=torch.channels_last)
+        look = torch.autocast(device.type, dtype, enabled=dtype != torch.float32)(
+            bare(network, arguments.people, arguments.people, flip=False)
+        )
+        counted = layers(network, look)
+        floor = sum(max(o / operations, n * dtype.itemsize / moved) for o, n in counted)
+        spent, each = seconds(look), 1e3 / arguments.people
+        total = [sum(column) / arguments.people for column in zip(*counted, strict=True)]
+        share = f"{100 * floor / spent:.0f} %"
+        rows.append([name, total[0] / 1e9, total[1] * dtype.itemsize / 1e6, floor * each, spent * each, share])
+    head = ["a look", "G operations a person", "MB a person", "floor, ms a person", "measured", "share"]
+    print(tables.table(head, rows))
+
+
+if __name__ == "__main__":
+    main()
