@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from pose_refine.files import encode_poses, parse_poses
+from pose_refine.files import encode_picture, encode_poses, parse_poses
 
 PERSON = {"person_id": [-1], "pose_keypoints_2d": [470.753, 0, 6.5e-05], "name": "Zo\u00eb"}
 CONTENT = {"version": 1.3, "people": [PERSON]}
@@ -36,3 +36,10 @@ def test_arrays_are_nested_lists_or_npy():
     array = np.array([[[1.23456, np.nan, 0.5]]], np.float32)
     assert encode_poses(array) == b"[[[1.235, null, 0.5]]]\n"
     np.testing.assert_array_equal(parse_poses(encode_poses(array, npy=True), "x"), array)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_an_image_in_place_of_poses_is_told(suffix):
+    image = encode_picture(np.zeros((2, 2, 3), np.uint8), suffix)
+    with pytest.raises(ValueError, match="is it the image"):
+        parse_poses(image, "photo")

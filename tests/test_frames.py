@@ -169,7 +169,7 @@ def test_poses_and_frames_that_do_not_fit_are_told_after_those_that_do(name):
 
 UNCLEAR = {
     "no number": ([{**coco(0)[0], "image_id": "left.jpg"}], None, 0, "no number"),
-    "before the first": (coco(0), None, 1, "the first frame is number 1"),
+    "before the first": (coco(0), None, 1, "before frame 1, which is said to be the first"),
     "two of one frame": ([{**coco(0)[0], "image_id": n} for n in ("a1.jpg", "b1.jpg")], None, 0, "the same frame, 1"),
     "no such image": ([{**coco(0)[0], "image_id": "z.jpg"}], ["a.jpg"], 0, "no image has that name"),
     "nothing of the kind": ([{"a": 1}], None, 0, "expected"),

@@ -32,3 +32,7 @@ def test_half_a_coordinate_is_a_missing_joint():
     assert not poses.present[0, 3]
     assert poses.present.sum() == 33
     assert keypoints[0, 3, 0] == 0  # nothing handed in is changed
+
+
+def test_identities_of_any_kind_of_sequence():
+    assert [Poses(XY, S, "coco17", ids).ids for ids in ([7, 8], np.array([7, 8]))] == [[7, 8]] * 2

@@ -139,6 +139,12 @@ class Moving(Refiner):
         return np.concatenate([np.nan_to_num(found), np.full((*found.shape[:2], 1), 0.9)], -1).astype(np.float32)
 
 
+def test_poses_in_shares_of_the_image_are_told(photo):
+    poses = people(1, low=0, high=1)[0]
+    with pytest.warns(UserWarning, match=r"are they in \[0, 1\]"):
+        Moving().refine(photo, poses)
+
+
 def test_whose_pose_was_far_off_is_looked_at_again(photo):
     """With what was found, and judged by the pose as it came."""
     refiner, (left, right) = Moving(), people(1, low=50, high=150)[0] + np.array([[[0, 0, 0]], [[350, 0, 0]]])

@@ -18,6 +18,7 @@ from pose_refine._types import Bytes
 
 STREAM = Path("-")  # standard input, or output
 NPY_START = b"\x93NUMPY"
+IMAGE_STARTS = (b"\xff\xd8", b"\x89PNG")
 PARTIAL = re.compile(r"\.(.+)\.\d+\.partial")
 
 
@@ -174,7 +175,8 @@ def parse_poses(data: bytes, name: str) -> Any:
         content = json.loads(data)
     except (ValueError, EOFError, RecursionError) as error:
         kind = ".npy" if data.startswith(NPY_START) or name.endswith(".npy") else "JSON"
-        raise ValueError(f"{name}: not a {kind} file: {error}") from error
+        hint = "; is it the image? Poses come second" if data.startswith(IMAGE_STARTS) else ""
+        raise ValueError(f"{name}: not a {kind} file: {error}{hint}") from error
     if not isinstance(content, (dict, list)):
         raise ValueError(f"{name}: expected a JSON object or list, got {type(content).__name__}")
     return content

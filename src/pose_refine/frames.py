@@ -228,7 +228,7 @@ def poses_by_frame(poses: Any, names: Sequence[str] | None, first: int = 0) -> d
     for name, given in pose_entries(poses):
         index = _number(name) - first if names is None else places.get(_stem(name, places), len(places) + len(out))
         if index < 0:
-            raise ValueError(f"poses of {name!r}: the first frame is number {first}")
+            raise ValueError(f"poses of {name!r}: they come before frame {first}, which is said to be the first")
         if index in owner:
             raise ValueError(f"poses of {name!r} and of {owner[index]!r} belong to the same frame, {index}")
         out[index], owner[index] = given, name

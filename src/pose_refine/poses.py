@@ -18,7 +18,7 @@ class Poses:
         keypoints: (N, K, 2) float32 x, y in image pixels, an integer being a pixel's centre; NaN where missing.
         scores: (N, K) float32, whatever the source gave; after refining P(joint within its OKS-0.85 radius).
         skeleton: Name of the skeleton that says what the K joints are, e.g. "coco17".
-        ids: One identity a person, or None.
+        ids: One identity a person, or None; an array becomes a list.
 
     Raises:
         ValueError: Shapes that do not fit together or the skeleton, values that are not numbers, infinite values.
@@ -47,6 +47,8 @@ class Poses:
         keypoints[np.isnan(keypoints).any(-1)] = np.nan
         object.__setattr__(self, "keypoints", keypoints)
         object.__setattr__(self, "scores", scores)
+        if isinstance(self.ids, np.ndarray):
+            object.__setattr__(self, "ids", self.ids.tolist())
 
     def __len__(self) -> int:
         return len(self.keypoints)

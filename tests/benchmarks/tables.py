@@ -24,10 +24,9 @@ SETS = {"coco": "COCO", "lsp": "LSP"}
 Figures = dict[str, Any]
 INTRODUCTION = """\
 OKS recall (mean over thresholds .50:.05:.95, percent) on {coco} people of COCO val2017 and {lsp} of Leeds Sports Pose
-extended (twelve limb joints, crowd-sourced labels), on photographs that were not trained on, nor used to choose, but
-for one thing: which joints the poses lack that the decision is fitted on (tests/benchmarks/experiments.md). The poses
-were predicted on the ground-truth box by estimators that ran on the training images too; the refiner gets the poses
-alone. Area = 0.53 x box area."""
+extended (twelve limb joints, crowd-sourced labels), on photographs that were neither trained on nor used to choose
+(two choices apart: tests/benchmarks/experiments.md). The poses were predicted on the ground-truth box by estimators
+that ran on the training images too; the refiner gets the poses alone. Area = 0.53 x box area."""
 
 
 def rounded(value: Any) -> Any:

@@ -80,16 +80,9 @@ def test_a_document_and_a_picture_of_it(folder, run):
 
 def test_it_goes_on_where_it_was(folder, run, monkeypatch, caplog):
     assert run("movie.mp4", "poses", "-o", folder / "whole") == 0
-    looked, look = [], Looker._look
-
-    def interrupted(self, asked):
-        looked.extend(asked)
-        if len(looked) >= COUNT // 2 + 1:
-            raise KeyboardInterrupt
-        return look(self, asked)
-
+    look = Looker._look
     with monkeypatch.context() as patch:
-        patch.setattr(Looker, "_look", interrupted)
+        interrupt_after(patch, COUNT // 2 + 1)
         assert run("movie.mp4", "poses", "-o", folder / "out", "--viz", folder / "viz.mp4") == 130
     assert "goes on from here" in caplog.text
     assert not (folder / "viz.mp4").exists()
@@ -102,11 +95,44 @@ def test_it_goes_on_where_it_was(folder, run, monkeypatch, caplog):
     assert len(frames_of(folder / "viz.mp4")) == COUNT
 
 
+def interrupt_after(patch, looks):
+    """Have the network interrupted at that look."""
+    asked, look = [], Looker._look
+
+    def interrupted(self, now):
+        asked.extend(now)
+        if len(asked) >= looks:
+            raise KeyboardInterrupt
+        return look(self, now)
+
+    patch.setattr(Looker, "_look", interrupted)
+
+
+@pytest.mark.parametrize("change", ["options", "file"])
+def test_it_does_not_go_on_over_what_it_did_not_write_so(video, command, monkeypatch, caplog, change):
+    folder = video(24)  # of which the first eight are written before others are looked at
+    ask = ("video", folder / "images", folder / "poses", "-o", folder / "out")
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 21)
+        assert command(*ask) == 130
+    done = sorted((folder / "out").iterdir())
+    assert 0 < len(done) < 24
+    if change == "file":
+        done[0].write_text('"mine"')
+    options = ["--mode", "mota"] if change == "options" else []
+    before = {path: path.read_bytes() for path in done}
+    assert command(*ask, *options) == 1
+    assert f"{done[0]} exists" in caplog.text
+    assert {path: path.read_bytes() for path in (folder / "out").iterdir()} == before
+    assert command(*ask, *options, "--overwrite") == 0
+    assert len(names(folder / "out")) == 24
+
+
 def test_poses_of_frames_that_are_not_there_are_told(folder, run, caplog):
     extra = folder / "poses" / f"{COUNT + 3:012d}_keypoints.json"
     extra.write_bytes((folder / "poses" / names(folder / "poses")[0]).read_bytes())
     assert run("movie.mp4", "poses", "-o", folder / "out") == 1
-    assert f"the video has only {COUNT} frames: poses of frame {COUNT + 3}" in caplog.text
+    assert f"the video has only {COUNT} frames: poses of {extra.name}" in caplog.text
     assert len(names(folder / "out")) == COUNT
 
 
@@ -144,7 +170,7 @@ BAD = {
     "OUT of another kind": (("movie.mp4", "poses", "-o", "movie.mp4"), "OUT is POSES or VIDEO"),
     "a file for a folder": (("movie.mp4", "poses", "-o", "text.mp4"), "POSES is a folder, so OUT must be one"),
     "no folder for it": (("movie.mp4", "poses", "-o", "a/b/out"), "no such folder"),
-    "numbers before the first": (("movie.mp4", "poses", "-o", "out", "--first", "1"), "the first frame is number 1"),
+    "numbers before the first": (("movie.mp4", "poses", "-o", "out", "--first", "1"), "said to be the first"),
     "a threshold of 70": (("movie.mp4", "poses", "-o", "out", "--threshold", "70"), "expected a probability"),
     "a picture that is none": (("movie.mp4", "poses", "-o", "out", "--viz", "viz.gif"), "name of an .mp4"),
 }

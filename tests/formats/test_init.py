@@ -77,6 +77,11 @@ def test_an_unknown_dict_is_told_by_its_keys():
             formats.read(given)
 
 
+def test_nested_lists_are_told_what_they_must_be():
+    with pytest.raises(TypeError, match=r"list of list; .* pass np\.array\(poses"):
+        formats.read([[[1.0, 2.0, 0.5]] * 17])
+
+
 @pytest.mark.parametrize("format", formats.FORMATS)
 @pytest.mark.parametrize("odd", [None, 3, "text", (), [], {}, object(), np.zeros(0), [[]], [None], ({}, {})], ids=str)
 def test_no_format_stumbles_over_what_is_not_its_own(format, odd):

@@ -53,8 +53,8 @@ Poses of frames that are not there are told and left out. A frame that does not 
 people: identities in POSES are kept. Without, people are linked from frame to frame and get 1, 2, ..., written where
 the format has a place: OpenPose's person_id, PoseTrack's and COCO's track_id (needs pip install 'pose-refine[video]').
 
-interrupted? Give the same command again: it goes on where it was, and the result is the same.
-Files that would be replaced and are not what this command wrote there with these options need --overwrite.
+interrupted? Give the same command again: it goes on where it was, and the result is the same. Files that would be
+replaced and are not what the interrupted run wrote there with these options need --overwrite; a finished result, too.
 
 exit code: 0 all refined; 1 some were not, or bad input; 2 bad arguments; 130 interrupted
 
@@ -105,7 +105,7 @@ def video(arguments: argparse.Namespace) -> int:
     source, sha256 = locate(arguments.weights)
     output = arguments.output.absolute()
     journal = Journal(output.with_name(f".{output.name}.pose_refine.jsonl"), options_of(arguments, settings, sha256))
-    check_outputs(arguments, journal, poses)
+    check_outputs(arguments, settings, journal, poses)
     tally = Tally(frames=len(poses))
     refiner = Refiner.from_pretrained(source, device=arguments.device, flip=arguments.flip)
     try:
@@ -164,28 +164,36 @@ def options_of(arguments: argparse.Namespace, settings: Settings, sha256: str) -
     }
 
 
-def check_outputs(arguments: argparse.Namespace, journal: Journal, poses: dict[int, Any]) -> None:
+def finish_of(settings: Settings) -> Entry:
+    """What the results depend on beside the network's answers."""
+    names = ("mode", "threshold", "smooth", "recover")
+    return {name: getattr(settings, name) for name in names}
+
+
+def check_outputs(arguments: argparse.Namespace, settings: Settings, journal: Journal, poses: dict[int, Any]) -> None:
     """Refuse early what could not be written late.
 
     Raises:
         FileExistsError: Results are there that an interrupted run of this command did not write.
         ValueError: OUT is of another kind than POSES, or one of them.
     """
-    output, folder, mine = arguments.output, arguments.poses.is_dir(), bool(journal.entries)
+    output, folder = arguments.output, arguments.poses.is_dir()
     if output.resolve() in (arguments.poses.resolve(), arguments.video.resolve()):
         raise ValueError("OUT is POSES or VIDEO; expected another name")
     if output.exists() and output.is_dir() != folder:
         raise ValueError(f"POSES is a {'folder' if folder else 'file'}, so OUT must be one; {output} is not")
     if folder:
-        there = [path.name for path in poses.values() if (output / path.name).exists()]
-        if there and not (mine or arguments.overwrite):
-            raise FileExistsError(f"{output / there[0]} exists; use another folder, or --overwrite")
+        mine = {(e["file"], e["digest"]) for e in journal.entries if e.get("finish") == finish_of(settings)}
+        there = [output / path.name for path in poses.values() if (output / path.name).exists()]
+        strange = [path for path in there if (path.name, digest(path.read_bytes())) not in mine]
+        if strange and not arguments.overwrite:
+            raise FileExistsError(f"{strange[0]} exists; use another folder, or --overwrite")
         if not output.absolute().parent.is_dir():
             raise FileNotFoundError(f"no such folder: {output.absolute().parent}")
     else:
         check_free(output, arguments.overwrite)
     if arguments.viz:
-        check_free(arguments.viz, arguments.overwrite or mine)
+        check_free(arguments.viz, arguments.overwrite)
 
 
 def work(
@@ -214,7 +222,9 @@ def work(
             out = written(frame, refined, settings)
             if arguments.poses.is_dir():
                 name = poses[frame.index].name
-                write_whole(arguments.output / name, encode_poses(out, npy=name.lower().endswith(".npy")))
+                data = encode_poses(out, npy=name.lower().endswith(".npy"))
+                journal.append({"file": name, "digest": digest(data), "finish": finish_of(settings)})
+                write_whole(arguments.output / name, data)
             else:
                 done.append(("", out))
             count(tally, refined, frame.image is not None)
@@ -234,10 +244,10 @@ def read_pairs(arguments: argparse.Namespace, poses: dict[int, Any], tally: Tall
         for index, (image, order) in enumerate(frames):
             yield image, order, read_given(poses.get(index), arguments, image, tally)
             bar.update()
-    late = [str(i) for i in sorted(poses) if i > index]
+    late = [poses[i].name if isinstance(poses[i], Path) else f"frame {i}" for i in sorted(poses) if i > index]
     if late:
         tally.left_out = len(late)
-        log.warning("left out, the video has only %d frames: poses of frame %s", index + 1, shown(late))
+        log.warning("left out, the video has only %d frames: poses of %s", index + 1, shown(late))
 
 
 def read_given(given: Any, arguments: argparse.Namespace, image: Bytes | None, tally: Tally) -> Any:

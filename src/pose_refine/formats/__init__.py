@@ -104,6 +104,8 @@ def _told(poses: Any) -> str:
     held = poses if first is None else first  # a dict's keys, or a list's first dict's, tell most of what it is
     keys = f" with keys {sorted(map(str, held))[:8]}" if isinstance(held, dict) else ""
     of = f" of {type(first).__name__}" if first is not None and not keys else ""
+    if isinstance(first, (list, tuple)):
+        return f"{name}{of}; keypoints must be a numpy array: pass np.array(poses, dtype=float)"
     return f"{name}{of}{keys}, which is no format that is recognised; a numpy array (N, K, 3) of x, y, score always is"
 
 

@@ -45,7 +45,10 @@ def read(results: list[dict[str, Any]], skeleton: str | None = None, shape: obje
         raise ValueError(f"COCO results: every entry needs {KEY!r}")
     images = {r.get("image_id") for r in results}
     if len(images) > 1:
-        raise ValueError(f"COCO results: expected one image's people, got image ids {sorted(map(str, images))[:5]}")
+        ids = sorted(map(str, images))[:5]
+        raise ValueError(
+            f"COCO results: expected one image's people, got image ids {ids}; `pose-refine folder` takes those of many"
+        )
     found = read_triplets([r[KEY] for r in results], skeleton, ids_of(results))
     lost = pairs.unfound(found.scores, found.scores == 0)
     return Poses(np.where(lost[..., None], np.nan, found.keypoints), found.scores, found.skeleton, found.ids)
