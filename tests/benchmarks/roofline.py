@@ -25,7 +25,8 @@ COPIED = 1 << 26  # numbers
 
 def seconds(call: Callable[[], object]) -> float:
     """The median of a second's calls, waiting for the device."""
-    return float(Timer("call()", globals={"call": call}).blocked_autorange(min_run_time=1).median)
+    timer = Timer("call()", globals={"call": call}, num_threads=torch.get_num_threads())
+    return float(timer.blocked_autorange(min_run_time=1).median)
 
 
 def rates(device: torch.device, dtype: torch.dtype) -> tuple[float, float]:
