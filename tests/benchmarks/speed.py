@@ -285,7 +285,8 @@ def main() -> None:
     arguments = parser.parse_args()
     result = json.loads(arguments.out.read_text()) if arguments.only else {}
     result |= {"machine": machine()} | {name: PARTS[name]() for name in arguments.only or PARTS}
-    arguments.out.write_text(json.dumps(tables.rounded(result), indent=1) + "\n")
+    result = tables.rounded(result)  # the table is of what the file says
+    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
     print(table(result))
     if arguments.readme:
         page = tables.README.read_text(encoding="utf-8")
