@@ -205,7 +205,7 @@ class Refiner:
             smooth: "zero_phase" filters forwards and backwards, "one_euro" uses the frames before only; fast motion and
                 joints that are sure are moved least. None: wrong joints come back, right ones are not filtered.
             ahead: Frames after each that may tell of it; less is less delay, and worse. 0 for a live camera.
-            looks: Of the network at each person; 2 is better, at twice the cost.
+            looks: Of the network at each person; 2 helps weak estimators, at twice the cost.
             first: What the first frame is called in the names of documents and files that number frames of a video.
             skeleton: Which joints these are, where the format and their number do not say.
             format: Name of the format; by default it is recognised.
