@@ -85,7 +85,11 @@ def add(commands: Commands) -> None:
         "--threshold", type=float, default=SURE, metavar="P", help="probability for mota (default: %(default)s)"
     )
     parser.add_argument(
-        "--looks", type=int, choices=(1, 2), default=1, help="2: helps weak estimators, at twice the cost (default: %(default)s)"
+        "--looks",
+        type=int,
+        choices=(1, 2),
+        default=1,
+        help="2 helps weak estimators, and costs twice (default: %(default)s)",
     )
     parser.add_argument("--fps", type=float, help="frames a second (default: the file's, else 30)")
     parser.add_argument(
