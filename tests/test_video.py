@@ -203,22 +203,16 @@ def test_a_person_without_joints_stays_so():
     assert np.isfinite(out[[0, 1, 3]]).all()
 
 
-def test_a_frame_that_does_not_decode_keeps_its_poses():
+@pytest.mark.parametrize("mode", ["map", "mota"])
+def test_a_frame_that_does_not_decode_keeps_its_poses(mode):
     poses = moving(9)
+    poses[5, ..., 2] = 0.5  # less than mota's threshold, but it is the estimator's
     frames = [IMAGE] * 9
     frames[4] = frames[5] = None
-    out = list(Obedient().refine_video(frames, list(poses), ids=[[1]] * 9))
+    out = list(Obedient().refine_video(frames, list(poses), ids=[[1]] * 9, mode=mode))
     assert np.array_equal(out[4], poses[4])
     assert np.array_equal(out[5], poses[5])
     assert not np.array_equal(out[6], poses[6])  # the score, at least
-
-
-def test_a_frame_that_does_not_decode_keeps_unsure_joints_too():
-    poses = moving(3)
-    poses[1, ..., 2] = 0.5
-    frames = [IMAGE, None, IMAGE]
-    out = list(Obedient().refine_video(frames, list(poses), ids=[[1]] * 3, mode="mota", threshold=0.7))
-    assert np.array_equal(out[1], poses[1])
 
 
 @pytest.mark.parametrize(("frames", "poses"), [(20, 25), (25, 20), (5, 6), (1, 0)])

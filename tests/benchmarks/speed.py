@@ -80,7 +80,8 @@ def refiner_of(shape: NetworkConfig, flip: bool, folder: Path, backend: str = "t
 def bare(network: nn.Module, people: int, batch: int, flip: bool) -> Callable[[], None]:
     """The network's layers alone on as many crops, twice where mirror images are looked at, too."""
     height, width = network.config.size
-    random = partial(torch.rand, device=next(network.parameters()).device)
+    device = next(network.parameters()).device
+    random = partial(torch.rand, device=device)
 
     def inputs(count: int) -> tuple[Tensor, Tensor, Tensor]:
         image = random(count, 3, height, width).contiguous(memory_format=torch.channels_last)
@@ -88,7 +89,7 @@ def bare(network: nn.Module, people: int, batch: int, flip: bool) -> Callable[[]
 
     sizes = [min(batch, people - start) for start in range(0, people, batch)]
     made = {size: inputs(size) for size in set(sizes)}
-    beliefs = torch.tensor([[1], [DOUBT]], device=next(network.parameters()).device)
+    beliefs = torch.tensor([[1], [DOUBT]], device=device)
 
     @torch.inference_mode()
     def run() -> None:

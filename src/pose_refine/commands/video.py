@@ -187,9 +187,8 @@ def check_outputs(arguments: argparse.Namespace, settings: Settings, journal: Jo
     if output.exists() and output.is_dir() != folder:
         raise ValueError(f"POSES is a {'folder' if folder else 'file'}, so OUT must be one; {output} is not")
     if folder:
-        mine = {(e["file"], e["digest"]) for e in journal.entries if e.get("finish") == finish_of(settings)}
         there = [output / path.name for path in poses.values() if (output / path.name).exists()]
-        strange = [path for path in there if (path.name, digest(path.read_bytes())) not in mine]
+        strange = not_written(there, journal, finish_of(settings))
         if strange and not arguments.overwrite:
             raise FileExistsError(f"{strange[0]} exists; use another folder, or --overwrite")
         if not output.absolute().parent.is_dir():
@@ -198,6 +197,12 @@ def check_outputs(arguments: argparse.Namespace, settings: Settings, journal: Jo
         check_free(output, arguments.overwrite)
     if arguments.viz:
         check_free(arguments.viz, arguments.overwrite)
+
+
+def not_written(paths: list[Path], journal: Journal, finish: Entry) -> list[Path]:
+    """Those that are not as an interrupted run of this command wrote them."""
+    ours = {(entry["name"], entry["out"]) for entry in journal.entries if entry.get("finish") == finish}
+    return [path for path in paths if (path.name, digest(path.read_bytes())) not in ours]
 
 
 def work(
@@ -227,7 +232,7 @@ def work(
             if arguments.poses.is_dir():
                 name = poses[frame.index].name
                 data = encode_poses(out, npy=name.lower().endswith(".npy"))
-                journal.append({"file": name, "digest": digest(data), "finish": finish_of(settings)})
+                journal.append({"name": name, "out": digest(data), "finish": finish_of(settings)})
                 write_whole(arguments.output / name, data)
             else:
                 done.append(("", out))
