@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from pose_refine.network import MOVENET_JOINTS, Network, NetworkConfig
+from pose_refine.network import MOVENET_JOINTS, Network, NetworkConfig, conv, largest_layer
 from pose_refine.training.movenet import load_trunk
 
 TRUNKS = Path(__file__).parents[1].parent / "shared" / "trunks"
@@ -45,6 +46,51 @@ def test_equals_the_published_movenet(trunk):
         np.testing.assert_allclose(stride8[0], check["stride8"], atol=1e-3)
         np.testing.assert_allclose(movenet_logits(network, image)[0], check["heatmap_logits"], atol=1e-3)
         np.testing.assert_allclose(logits[0, :MOVENET_JOINTS], check["heatmap_logits"], atol=1e-3)
+
+
+@pytest.mark.parametrize(("inputs", "groups"), [(3, 1), (8, 8)], ids=["all channels", "depthwise"])
+@pytest.mark.parametrize("size", [(2, 2), (64, 96), (6, 34)])
+@torch.inference_mode()
+def test_halving_pads_as_tensorflow_does(inputs, groups, size):
+    torch.manual_seed(0)
+    layer, x = conv(inputs, 8, 3, stride=2, groups=groups), torch.randn(2, inputs, *size)
+    padded = F.pad(x, (0, 1, 0, 1))
+    expected = F.conv2d(padded, layer.weight, layer.bias, stride=2, groups=groups)
+    assert expected.shape == (2, 8, size[0] // 2, size[1] // 2)
+    torch.testing.assert_close(layer(x), expected)
+    torch.testing.assert_close(layer.to("meta")(x.to("meta")).shape, expected.shape)
+
+
+@torch.inference_mode()
+def test_nothing_handed_in_is_changed():
+    """Activations are computed in place; those that several layers read must outlive it."""
+    network, given = network_of(), random_input(2)
+    before = [tensor.clone() for tensor in given]
+    first = network(*given)
+    for tensor, was in zip(given, before, strict=True):
+        assert torch.equal(tensor, was)
+    x4, x8 = network.features(given[0])
+    copies = x4.clone(), x8.clone()
+    context = network.context(x4, x8, given[1])
+    kept = [tensor.clone() for tensor in context]
+    again = network.answers(context, given[2], torch.ones(1, 1))[0]
+    assert torch.equal(x4, copies[0])
+    assert torch.equal(x8, copies[1])
+    assert all(torch.equal(tensor, was) for tensor, was in zip(context, kept, strict=True))
+    assert torch.equal(again, first)
+
+
+@pytest.mark.parametrize("config", [NetworkConfig(), NetworkConfig("lightning", size=(192, 160))])
+@torch.inference_mode()
+def test_the_largest_layer(config):
+    network = Network(config).eval()
+    sizes = []
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.register_forward_hook(lambda _, given, out: sizes.append(out.numel()))
+    height, width = config.size
+    network(*random_input(1, height, width))
+    assert largest_layer(config) == max(sizes)
 
 
 @torch.inference_mode()

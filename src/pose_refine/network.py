@@ -49,17 +49,41 @@ class NetworkConfig:
             raise ValueError(f"size must be two multiples of 32, got {self.size}")
 
 
+def largest_layer(config: NetworkConfig) -> int:
+    """Numbers of one person in the largest layer's output: the wide one of block 1, at half the size of the crop."""
+    return 6 * WIDTHS[config.trunk][1] * (config.size[0] // 2) * (config.size[1] // 2)
+
+
+class Halving(nn.Conv2d):
+    """A 3x3 convolution of stride 2 with TensorFlow's SAME padding of an even size: right and bottom only.
+
+    On CPUs it is a 4x4 kernel whose first row and column are 0, padded on all sides, as torch's convolutions can be: a
+    padded copy of the input takes longer (tests/benchmarks/experiments.md). ONNX Runtime pads by itself.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or torch.onnx.is_in_onnx_export():
+            return super().forward(F.pad(x, (0, 1, 0, 1), value=0.0))  # value: else ONNX Runtime does not merge it
+        return F.conv2d(x, F.pad(self.weight, (1, 0, 1, 0)), self.bias, stride=2, padding=1, groups=self.groups)
+
+
 def conv(
     inputs: int, outputs: int, kernel: int = 1, *, stride: int = 1, groups: int = 1, bias: bool = True
 ) -> nn.Conv2d:
-    """A convolution that keeps the size at stride 1; at stride 2 its caller pads."""
-    padding = kernel // 2 if stride == 1 else 0
-    return nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=bias)
+    """A convolution that keeps the size at stride 1, and halves it at stride 2."""
+    if stride == 2:
+        return Halving(inputs, outputs, kernel, stride, groups=groups, bias=bias)
+    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=bias)
 
 
-def pad_for_stride2(x: Tensor) -> Tensor:
-    """TensorFlow's SAME padding of a 3x3 stride-2 convolution on an even size: right and bottom only."""
-    return F.pad(x, (0, 1, 0, 1), value=0.0)  # said, so that ONNX Runtime merges it into the convolution
+def relu6(x: Tensor) -> Tensor:
+    """In place: it follows convolutions, of whose results nobody else has need."""
+    return F.relu6(x, inplace=True)
+
+
+def relu(x: Tensor) -> Tensor:
+    """In place, as `relu6`."""
+    return F.relu(x, inplace=True)
 
 
 class Block(nn.Module):
@@ -71,14 +95,12 @@ class Block(nn.Module):
         self.expand = conv(inputs, hidden) if expand else None
         self.depthwise = conv(hidden, hidden, 3, stride=stride, groups=hidden)
         self.project = conv(hidden, outputs)
-        self.stride, self.residual = stride, expand and stride == 1 and inputs == outputs
+        self.residual = expand and stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x if self.expand is None else F.relu6(self.expand(x))
-        y = pad_for_stride2(y) if self.stride == 2 else y
-        y = self.project(F.relu6(self.depthwise(y)))
-        out: Tensor = x + y if self.residual else y
-        return out
+        y = x if self.expand is None else relu6(self.expand(x))
+        out: Tensor = self.project(relu6(self.depthwise(y)))
+        return out.add_(x) if self.residual else out
 
 
 class Pyramid(nn.Module):
@@ -96,9 +118,9 @@ class Pyramid(nn.Module):
     def forward(self, x32: Tensor, x16: Tensor, x8: Tensor, x4: Tensor) -> tuple[Tensor, Tensor]:
         """The finest level (B, 24, h, w) at stride 4, and the coarsest sum (B, 64, h / 4, w / 4) at stride 16."""
         coarse = y = upsample(self.lateral32(x32)) + self.lateral16(x16)
-        y = F.relu(self.pointwise16(self.depthwise16(y)))
-        y = F.relu(self.pointwise8(self.depthwise8(upsample(y) + self.lateral8(x8))))
-        y = F.relu(self.pointwise4(self.depthwise4(upsample(y) + self.lateral4(x4))))
+        y = relu(self.pointwise16(self.depthwise16(y)))
+        y = relu(self.pointwise8(self.depthwise8(upsample(y) + self.lateral8(x8))))
+        y = relu(self.pointwise4(self.depthwise4(upsample(y) + self.lateral4(x4))))
         return y, coarse
 
 
@@ -116,7 +138,7 @@ class Head(nn.Module):
         self.out = conv(96, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.out(F.relu(self.pointwise(self.depthwise(x))))
+        y: Tensor = self.out(relu(self.pointwise(self.depthwise(x))))
         return y
 
 
@@ -132,7 +154,7 @@ class PoseInput(nn.Module):
         nn.init.zeros_(self.write.bias)  # type: ignore[arg-type]
 
     def forward(self, pose: Tensor) -> Tensor:
-        y: Tensor = self.write(F.relu(self.read(pose)))
+        y: Tensor = self.write(relu(self.read(pose)))
         return y
 
 
@@ -154,15 +176,15 @@ class PoseBranch(nn.Module):
 
         merge4 is linear in its inputs: a pose believed by half adds half of what it would, and is not convolved twice.
         """
-        y = F.relu(self.merge8(torch.cat([x8, upsample(coarse)], 1)))
+        y = relu(self.merge8(torch.cat([x8, upsample(coarse)], 1)))
         own, others = pose4[:, : self.joints], pose4[:, self.joints :]
         first = self.merge4.in_channels - 2 * self.joints
         claim, weight = self.merge4.weight[:, first : first + self.joints], self.merge4.weight
         rest = torch.cat([weight[:, :first], weight[:, first + self.joints :]], 1)
         seen = F.conv2d(torch.cat([upsample(y), x4, others], 1), rest, self.merge4.bias, padding=1)
         claimed = F.conv2d(own, claim, padding=1)
-        y = F.relu(torch.cat([seen + belief.view(-1, 1, 1, 1).to(seen.dtype) * claimed for belief in beliefs]))
-        logits: Tensor = self.out(F.relu(self.mix(y)))
+        y = relu(torch.cat([seen + belief.view(-1, 1, 1, 1).to(seen.dtype) * claimed for belief in beliefs]))
+        logits: Tensor = self.out(relu(self.mix(y)))
         return logits
 
 
@@ -192,7 +214,7 @@ class Network(nn.Module):
 
     def features(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """The image alone, up to where the pose enters: strides 4 and 8."""
-        x = F.relu6(self.stem(pad_for_stride2(image)))
+        x = relu6(self.stem(image))
         for block in self.blocks[: STRIDE4_BLOCK + 1]:
             x = block(x)
         x4 = x
@@ -207,7 +229,7 @@ class Network(nn.Module):
             x = block(x)
             if i == STRIDE16_BLOCK:
                 x16 = x
-        fine, coarse = self.pyramid(F.relu6(self.last(x)), x16, x8, x4)
+        fine, coarse = self.pyramid(relu6(self.last(x)), x16, x8, x4)
         return fine, coarse
 
     def context(self, x4: Tensor, x8: Tensor, pose8: Tensor) -> Context:
