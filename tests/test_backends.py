@@ -5,35 +5,34 @@ import os
 import platform
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from pose_refine.backends import usable_device, within_memory
-from pose_refine.crops import Views
+from pose_refine import backends
+from pose_refine.backends import cpu_batch, usable_device, within_memory
+from pose_refine.model import Model
+from pose_refine.network import NetworkConfig
+from pose_refine.scenes import Views
 
 
 def views_of(people):
     numbered = np.broadcast_to(np.arange(people, dtype=np.float32)[:, None, None], (people, 19, 2))
-    return Views(
-        np.zeros((people, 2, 2, 3), np.uint8),
-        numbered,
-        np.zeros((people, 3, 19, 2), np.float32),
-        numbered,
-        np.zeros((people, 2, 3), np.float32),
-    )
+    picture, others = np.zeros(people, int), np.zeros((people, 3, 19, 2), np.float32)
+    return Views((), picture, numbered, others, numbered, np.zeros((people, 2, 3), np.float32))
 
 
 def device_for(most, seen):
     """A network whose memory holds `most` people."""
 
     def look(views):
-        if len(views.crops) > most:
+        if len(views) > most:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        assert len(views.crops) == len(views.initial) == len(views.others) == len(views.matrices)
-        seen.append(len(views.crops))
-        return np.array(views.initial)
+        assert len(views) == len(views.initial) == len(views.others) == len(views.matrices)
+        seen.append(len(views))
+        return torch.tensor(views.initial)
 
     return look
 
@@ -51,6 +50,29 @@ def test_what_does_not_fit_is_halved_and_stays_in_order(people, most, batches, c
 def test_one_person_who_does_not_fit_is_an_error():
     with pytest.raises(torch.cuda.OutOfMemoryError):
         within_memory(device_for(0, []), views_of(3))
+
+
+@pytest.mark.parametrize(
+    ("config", "flip", "people", "kept"),
+    [
+        (NetworkConfig(), True, 1, 5),
+        (NetworkConfig(), False, 3, 10),
+        (NetworkConfig("lightning", width=32, size=(192, 160)), False, 11, 34),
+        (NetworkConfig(size=(2048, 2048)), True, 1, 1),
+    ],
+)
+def test_batches_on_cpus_are_as_large_as_their_layers_allow(config, flip, people, kept, monkeypatch):
+    with torch.device("meta"):
+        model = Model(config, flip=flip)
+    monkeypatch.setattr(backends, "_largest_layer", backends.LARGEST_LAYER)
+    monkeypatch.setattr(backends.ctypes, "CDLL", lambda _: SimpleNamespace(mallopt=lambda *_: 1))
+    assert cpu_batch(model) == people
+    backends.keep_memory()
+    assert cpu_batch(model) == kept
+
+
+def test_a_batch_before_a_model_is_there():
+    assert cpu_batch(None) == 4
 
 
 def test_usable_device():

@@ -15,6 +15,7 @@ from runs import DevSet
 
 from pose_refine import weights
 from pose_refine.metrics.oks import sigmas_of
+from pose_refine.network import Network, NetworkConfig
 from pose_refine.training.data import People
 
 AREA, SIGMAS = 10_000.0, sigmas_of("coco17")
@@ -169,9 +170,20 @@ def test_the_pages_show_the_figures():
 def test_operations_and_numbers_of_a_layer():
     """3 x 3 taps of 3 channels for each of 4 x 8 x 8 outputs of two images, a product and a sum each."""
     layer = torch.nn.Conv2d(3, 4, 3, padding=1)
-    found = roofline.layers(torch.nn.Sequential(layer), lambda: layer(torch.zeros(2, 3, 8, 8)))
-    assert found == [(2 * 27 * 2 * 4 * 64, 2 * 3 * 64 + 4 * 27 + 2 * 4 * 64)]
-    assert not layer._forward_hooks
+    with roofline.Convolutions() as counted:
+        layer(torch.zeros(2, 3, 8, 8))
+    assert counted.found == [(2 * 27 * 2 * 4 * 64, 2 * 3 * 64 + 4 * 27 + 2 * 4 * 64)]
+
+
+def test_all_convolutions_of_a_look_are_counted():
+    """Those whose kernels are cut out of a layer's, too; and no zeros of a kernel that is larger than it need be."""
+    network = Network(NetworkConfig("lightning", width=8, size=(64, 64))).eval()
+    with roofline.Convolutions() as counted:
+        speed.bare(network, 3, 3)()
+    layers = [layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
+    assert len(counted.found) == len(layers) + 1  # merge4 in two
+    stem = 2 * 3 * 32 * 32 * 32 * 27, 3 * 3 * 64 * 64 + 32 * 27 + 3 * 32 * 32 * 32
+    assert counted.found[0] == stem
 
 
 def test_the_readme_shows_the_speed():

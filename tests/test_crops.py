@@ -14,14 +14,10 @@ from pose_refine.crops import (
     GREY,
     KEPT,
     MARGIN,
-    OTHERS,
-    Scene,
     crop_boxes,
     crop_matrices,
     cut_crops,
     far_off,
-    middles,
-    nearest_others,
     to_crop,
     to_image,
 )
@@ -114,32 +110,6 @@ def test_boxes(joints, shape, centre, height):
     assert centres.dtype == heights.dtype == np.float32
     np.testing.assert_allclose(centres, [centre])
     np.testing.assert_allclose(heights, [height], rtol=1e-6)
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 9))
-def test_nearest_others_equal_a_naive_twin(seed, count):
-    rng = np.random.default_rng(seed)
-    poses = (rng.uniform(0, 50, (count, 4, 2)) + rng.uniform(0, 500, (count, 1, 2))).astype(np.float32)
-    poses[rng.random((count, 4)) < 0.3] = np.nan
-    poses[:, 0] = 7
-    rows = rng.permutation(count)[: rng.integers(1, count + 1)]
-    near = nearest_others(poses, middles(poses), rows)
-    assert near.shape == (len(rows), OTHERS, 4, 2)
-    centres = np.nanmean(poses, 1)
-    for row, found in zip(rows, near, strict=True):
-        others = np.delete(np.arange(count), row)
-        ranked = others[np.linalg.norm(centres[others] - centres[row], axis=1).argsort()][:OTHERS]
-        expected = {poses[i].tobytes() for i in ranked}
-        assert {pose.tobytes() for pose in found if not np.isnan(pose).all()} == expected
-
-
-def test_people_without_a_known_joint_are_nobodys_neighbours():
-    poses = np.full((6, 4, 2), np.nan, np.float32)
-    poses[4:] = [[[3, 4]], [[500, 600]]]
-    near = nearest_others(poses, middles(poses), np.array([4]))
-    assert (near[0, 0] == [500, 600]).all()
-    assert np.isnan(near[0, 1:]).all()
 
 
 def test_far_off_is_what_the_decision_is_told():
@@ -266,32 +236,9 @@ def test_an_image_of_one_pixel(height):
         assert np.abs(crop[row, column] - expected).max() <= 3
 
 
-def scene_of(poses, order="rgb", shown=None):
-    shown = poses if shown is None else shown
-    matrices = crop_matrices(*crop_boxes(shown, (240, 320)))
-    return Scene(smooth_image(240, 320), order, poses, shown, matrices)
-
-
-def some_poses(people):
-    return np.random.default_rng(people).uniform(60, 200, (people, 19, 2)).astype(np.float32)
-
-
-def test_a_scene_shows_poses_and_judges_others():
-    poses = some_poses(5)
-    shown, rows = poses + 3, np.array([4, 1])
-    views = scene_of(poses, shown=shown).views(rows)
-    matrices = scene_of(shown).matrices[rows]
-    np.testing.assert_array_equal(views.matrices, matrices)
-    np.testing.assert_allclose(to_image(views.initial, matrices), poses[rows], atol=1e-3)
-    np.testing.assert_allclose(to_image(views.shown, matrices), shown[rows], atol=1e-3)
-    near = nearest_others(shown, middles(shown), rows)
-    np.testing.assert_allclose(to_crop(near, matrices), views.others)
-    np.testing.assert_array_equal(scene_of(poses, "bgr", shown).views(rows).crops, views.crops[..., ::-1])
-
-
 def test_far_off_are_those_whose_joints_were_not_found_where_they_were_given():
     """Joints that were not given say nothing; a pose of which nothing is known is far off."""
-    poses = some_poses(4)
+    poses = np.random.default_rng(4).uniform(60, 200, (4, 19, 2)).astype(np.float32)
     found = np.concatenate([poses, np.ones((4, 19, 1), np.float32)], -1)
     poses[1, :15] = np.nan
     found[1, :15] += 100
@@ -300,14 +247,3 @@ def test_far_off_are_those_whose_joints_were_not_found_where_they_were_given():
     matrices = matrix((130, 130), 200).repeat(4, 0)
     assert far_off(poses, found, matrices).tolist() == [2, 3]
     assert far_off(poses, found[..., :2], matrices).tolist() == [2, 3]
-
-
-def test_a_closer_look_is_at_what_was_found():
-    poses = some_poses(3)
-    found = np.concatenate([poses * 0.5 + 60, np.ones((3, 19, 1), np.float32)], -1)
-    scene = scene_of(poses)
-    closer = scene.closer(found)
-    assert closer.initial is poses
-    np.testing.assert_array_equal(closer.shown, found[..., :2])
-    np.testing.assert_array_equal(closer.matrices, scene_of(found[..., :2]).matrices)
-    np.testing.assert_array_equal(scene.shown, poses)

@@ -136,7 +136,8 @@ class Moving(Refiner):
         self.seen.append((to_image(views.initial, views.matrices), to_image(views.shown, views.matrices)))
         found = self.seen[-1][1].copy()
         found[np.nanmean(found[..., 0], 1) > 300, :, 0] -= 60
-        return np.concatenate([np.nan_to_num(found), np.full((*found.shape[:2], 1), 0.9)], -1).astype(np.float32)
+        with_scores = np.concatenate([np.nan_to_num(found), np.full((*found.shape[:2], 1), 0.9)], -1)
+        return torch.from_numpy(with_scores.astype(np.float32))
 
 
 def test_poses_in_shares_of_the_image_are_told(photo):

@@ -32,7 +32,8 @@ class Obedient(Refiner):
     def _look(self, views):
         self.looks += len(views.shown)
         places = np.nan_to_num(to_image(views.shown, views.matrices), nan=SIDE / 2)
-        return np.concatenate([places, np.full((*places.shape[:2], 1), self.score)], -1).astype(np.float32)
+        found = np.concatenate([places, np.full((*places.shape[:2], 1), self.score)], -1)
+        return torch.from_numpy(found.astype(np.float32))
 
 
 class Stubborn(Obedient):
@@ -40,7 +41,7 @@ class Stubborn(Obedient):
 
     def _look(self, views):
         found = super()._look(views)
-        found[..., 2] = np.where(found[..., 0] > 160, 0.2, 0.9)
+        found[..., 2] = torch.where(found[..., 0] > 160, 0.2, 0.9)
         return found
 
 

@@ -7,18 +7,23 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from pose_refine import onnx_model, weights
-from pose_refine._types import Floats
-from pose_refine.crops import Views
 from pose_refine.model import Model
+from pose_refine.network import largest_layer
 from pose_refine.onnx_model import OnnxModel
+from pose_refine.scenes import Views
 
 BACKENDS = ("torch", "onnx")
+# Bytes: so large may a batch make the largest of a network's layers on CPUs. What is larger, glibc hands back to the
+# system, to be faulted in anew each time (DEFAULT_MMAP_THRESHOLD_MAX, mallopt(3)), if it is not told to keep it.
+LARGEST_LAYER, LARGEST_KEPT = 32 << 20, 96 << 20
+FEW = 4  # people at once, for each thread of ONNX Runtime, and before a model is there
 Load = Callable[[], Model | OnnxModel]
 log = logging.getLogger(__name__)
+_largest_layer = LARGEST_LAYER
 
 
 def keep_memory() -> None:
@@ -27,10 +32,12 @@ def keep_memory() -> None:
     Faulting them in anew costs a fifth to a third of the time on CPUs (tests/benchmarks/experiments.md). It is for
     processes that are this project's own: it holds for all that a process allocates with malloc.
     """
+    global _largest_layer
     try:
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
         libc.mallopt(-4, 0)  # M_MMAP_MAX
+        _largest_layer = LARGEST_KEPT
     except (OSError, AttributeError):
         pass  # another libc: slower, and right
 
@@ -101,7 +108,14 @@ def choose(
     return load, place
 
 
-def within_memory(look: Callable[[Views], Floats], views: Views) -> Floats:
+def cpu_batch(model: Model | OnnxModel | None) -> int:
+    """How many people at once suit a CPU."""
+    if not isinstance(model, Model):
+        return FEW * (model.parts if model else 1)
+    return max(1, _largest_layer // (4 * largest_layer(model.network.config) * (1 + model.flip)))
+
+
+def within_memory(look: Callable[[Views], Tensor], views: Views) -> Tensor:
     """`look` at a batch; where the device's memory does not hold it, at its halves.
 
     Raises:
@@ -110,10 +124,10 @@ def within_memory(look: Callable[[Views], Floats], views: Views) -> Floats:
     try:
         return look(views)
     except torch.cuda.OutOfMemoryError:
-        people = len(views.crops)
+        people = len(views)
         if people == 1:
             raise
     torch.cuda.empty_cache()  # out of the handler, whose traceback holds the tensors
     log.warning("out of memory with %d people at once: going on with half as many; see batch_size", people)
     halves = (views.of(slice(people // 2)), views.of(slice(people // 2, None)))
-    return np.concatenate([within_memory(look, half) for half in halves])
+    return torch.cat([within_memory(look, half) for half in halves])

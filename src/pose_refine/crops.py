@@ -4,11 +4,13 @@ An integer coordinate is a pixel's centre, in the image and in the crop. A crop 
 crop pixels to image pixels, (2, 3), so that cutting, and bringing the answer back, use the same numbers.
 """
 
-from dataclasses import dataclass, fields, replace
-from functools import cached_property
+import math
+from collections.abc import Sequence
+from typing import TypeVar
 
 import cv2
 import numpy as np
+from torch import Tensor
 
 from pose_refine._types import AnyArray, Bytes, Floats
 from pose_refine.skeletons import NETWORK, SIGMAS, Skeleton, convert
@@ -19,68 +21,7 @@ OTHERS = 3  # people nearby whose poses the network sees beside one's own
 KEPT = 0.7  # mean similarity of found to initial joints below which a person is looked at again
 GREY = 128  # what lies outside the image; 0 after the network's normalisation
 MAX_REDUCTION = 2.0  # beyond it the image is shrunk by averaging first, else bilinear sampling skips pixels
-
-
-@dataclass(frozen=True)
-class Views:
-    """What the network is shown: a batch, which may be of several images.
-
-    Attributes:
-        crops: (B, CROP_HEIGHT, CROP_WIDTH, 3) uint8 RGB.
-        initial: (B, 19, 2) crop pixels, NaN where missing: the poses that are to be judged.
-        others: (B, OTHERS, 19, 2) crop pixels, people nearby.
-        shown: (B, 19, 2) crop pixels, NaN where missing: the initial poses at first, later what was found.
-        matrices: (B, 2, 3) crop pixels to image pixels.
-    """
-
-    crops: Bytes
-    initial: Floats
-    others: Floats
-    shown: Floats
-    matrices: Floats
-
-    def of(self, rows: slice) -> "Views":
-        """Some of them."""
-        return Views(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-
-@dataclass(frozen=True)
-class Scene:
-    """An image and its people, on their way to the network.
-
-    Attributes:
-        image: uint8 (H, W, 3).
-        order: Of its channels, "rgb" or "bgr".
-        initial: (N, 19, 2) everybody's pose as it came, image pixels, NaN where missing.
-        shown: (N, 19, 2) everybody's pose as the network is to see it: at first the initial one.
-        matrices: (N, 2, 3) crop pixels to image pixels.
-    """
-
-    image: Bytes
-    order: str
-    initial: Floats
-    shown: Floats
-    matrices: Floats
-
-    @cached_property
-    def centres(self) -> Floats:
-        """(N, 2): for everybody at once, so that large crowds cost no more a person."""
-        return middles(self.shown)
-
-    def views(self, rows: AnyArray) -> Views:
-        """What the network is to see of people (R,)."""
-        matrices = self.matrices[rows]
-        crops = cut_crops(self.image, matrices)
-        crops = np.ascontiguousarray(crops[..., ::-1]) if self.order == "bgr" else crops
-        others = to_crop(nearest_others(self.shown, self.centres, rows), matrices)
-        return Views(
-            crops, to_crop(self.initial[rows], matrices), others, to_crop(self.shown[rows], matrices), matrices
-        )
-
-    def closer(self, found: Floats) -> "Scene":
-        """The same scene with what was `found` (N, 19, C >= 2), image pixels, in place of what was shown."""
-        shown = np.ascontiguousarray(found[..., :2])
-        return replace(self, shown=shown, matrices=crop_matrices(*crop_boxes(shown, self.image.shape[:2])))
+Points = TypeVar("Points", Floats, Tensor)
 
 
 def crop_boxes(keypoints: Floats, image_shape: tuple[int, int]) -> tuple[Floats, Floats]:
@@ -122,9 +63,12 @@ def crop_matrices(centres: Floats, heights: Floats, rotation: Floats | None = No
     return np.concatenate([linear, (centres - linear @ middle)[..., None]], -1).astype(np.float32)
 
 
-def to_image(points: Floats, matrices: Floats) -> Floats:
-    """Crop pixels (N, K, 2) to image pixels (N, K, 2), through `matrices` (N, 2, 3)."""
-    placed: Floats = np.einsum("nij,nkj->nki", matrices[:, :, :2], points) + matrices[:, None, :, 2]
+def to_image(points: Points, matrices: Points) -> Points:
+    """Crop pixels (N, K, 2) to image pixels (N, K, 2), through `matrices` (N, 2, 3); arrays or tensors.
+
+    Not a matrix product: GPUs may round those to ten bits, which is several pixels of a large image.
+    """
+    placed: Points = (points[:, :, None, :] * matrices[:, None, :, :2]).sum(-1) + matrices[:, None, :, 2]
     return placed
 
 
@@ -133,37 +77,8 @@ def to_crop(points: Floats, matrices: Floats) -> Floats:
     inverse = np.linalg.inv(matrices[:, :, :2].astype(np.float64))
     offset = matrices[:, :, 2].reshape(len(matrices), *[1] * (points.ndim - 2), 2)
     moved = points.astype(np.float64) - offset  # float64: coordinates may lie far outside
-    placed: Floats = np.einsum("nij,n...j->n...i", inverse, moved).astype(np.float32)
-    return placed
-
-
-def middles(keypoints: Floats) -> Floats:
-    """The mean of each person's joints (N, K, 2), NaN where missing; (N, 2) pixels, NaN for people without any."""
-    count = (~np.isnan(keypoints)).sum(1)
-    total = np.where(count, np.nan_to_num(keypoints).sum(1), np.nan)
-    middle: Floats = (total / np.maximum(count, 1)).astype(np.float32)
-    return middle
-
-
-def nearest_others(keypoints: Floats, centres: Floats, rows: AnyArray) -> Floats:
-    """The poses of the OTHERS people nearest to each of `rows`.
-
-    Args:
-        keypoints: (N, K, 2) image pixels, NaN where missing: everybody in the image.
-        centres: (N, 2) their `middles`.
-        rows: (R,) whose neighbours to find.
-
-    Returns:
-        (R, OTHERS, K, 2); NaN where there are no more people.
-    """
-    distance = np.square(centres[rows, None] - centres).sum(-1)
-    distance[np.isnan(distance)] = np.inf  # people of whom the network knows no joint
-    distance[np.arange(len(rows)), rows] = np.inf
-    order = np.argpartition(distance, min(OTHERS, len(keypoints)) - 1, axis=1)[:, :OTHERS]
-    near: Floats = keypoints[order]
-    near[np.take_along_axis(distance, order, 1) == np.inf] = np.nan
-    missing = np.full((len(rows), OTHERS - order.shape[1], *near.shape[2:]), np.nan, np.float32)
-    return np.concatenate([near, missing], 1)
+    placed = moved.reshape(len(moved), math.prod(points.shape[1:-1]), 2) @ inverse.transpose(0, 2, 1)
+    return placed.reshape(points.shape).astype(np.float32)
 
 
 def where_to_cut(keypoints: Floats, source: Skeleton, shape: tuple[int, int]) -> tuple[Floats, Floats]:
@@ -206,8 +121,8 @@ def cut_crops(image: Bytes, matrices: Floats, width: int = CROP_WIDTH) -> Bytes:
     """
     crops = np.full((len(matrices), CROP_HEIGHT, width, 3), GREY, dtype=np.uint8)
     matrices = matrices.astype(np.float64)
-    size, offset, scale = np.array([image.shape[1], image.shape[0]]), matrices[:, :, 2], matrices[:, 0, 0]
-    reduction = np.where(scale >= MAX_REDUCTION, np.minimum(scale, size.min()), 1).astype(int)
+    size, offset = np.array([image.shape[1], image.shape[0]]), matrices[:, :, 2]
+    reduction = reductions(matrices, image.shape)
     # Only the part of the image that a crop shows is touched: a person in a huge image costs no more.
     around = 2 * reduction[:, None]
     low = np.clip(np.floor(offset) - around, 0, size).astype(int)
@@ -220,13 +135,26 @@ def cut_crops(image: Bytes, matrices: Floats, width: int = CROP_WIDTH) -> Bytes:
     return crops
 
 
+def reductions(matrices: Floats, shape: Sequence[int]) -> AnyArray:
+    """To 1 / how much of its size an image of that shape is shrunk for each crop (N,), before it is sampled."""
+    scale = matrices[:, 0, 0]
+    return np.where(scale >= MAX_REDUCTION, np.minimum(scale, min(shape[:2])), 1).astype(int)
+
+
+def shrunk_matrices(matrices: Floats, reduction: AnyArray | int) -> Floats:
+    """Crop pixels to those of an image that was shrunk: (..., 2, 3), by one factor, or one an axis (2, 1)."""
+    corner = np.array([0, 0, 0.5])  # a pixel's, from its centre
+    shrunk: Floats = ((matrices + corner) / reduction - corner).astype(matrices.dtype)
+    return shrunk
+
+
 def _cut_one(part: Bytes, matrix: AnyArray, reduction: int, out: Bytes) -> None:
     """Cut one crop out of `part` of an image, at 1 / `reduction` of its size; `matrix` is in pixels of that part."""
     if reduction > 1:
-        full, corner = np.array([part.shape[1], part.shape[0]]), np.array([0, 0, 0.5])  # a pixel's, from its centre
+        full = np.array([part.shape[1], part.shape[0]])
         shrunk = np.maximum(1, full // reduction)
         part = cv2.resize(part, shrunk, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-        matrix = (matrix + corner) / (full / shrunk)[:, None] - corner
+        matrix = shrunk_matrices(matrix, (full / shrunk)[:, None])
     cv2.warpAffine(
         part,
         matrix,

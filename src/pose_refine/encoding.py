@@ -1,5 +1,7 @@
 """A pose as input maps, and output maps as coordinates and confidence. Coordinates here are crop pixels."""
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -23,15 +25,22 @@ def network_inputs(
     return image, *pose_maps(keypoints, others, size)
 
 
+@cache
+def joint_mirror(device: torch.device) -> Tensor:
+    """(K,) each joint's mirror joint, copied to a device once: a copy waits for all that is under way there."""
+    with torch.inference_mode(False):  # training may need it, too
+        return torch.as_tensor(NETWORK.mirror, device=device)
+
+
 def mirrored(points: Tensor) -> Tensor:
     """Crop pixels (..., K, 2) in the crop mirrored left to right; a left joint becomes the right one."""
-    turned = points[..., torch.as_tensor(NETWORK.mirror, device=points.device), :]
+    turned = points[..., joint_mirror(points.device), :]
     return torch.stack([CROP_WIDTH - 1 - turned[..., 0], turned[..., 1]], -1)
 
 
 def mirrored_back(maps: Tensor) -> Tensor:
     """Maps (..., K, h, w) of a mirrored crop as maps of the crop itself."""
-    return maps.flip(-1)[..., torch.as_tensor(NETWORK.mirror, device=maps.device), :, :]
+    return maps.flip(-1)[..., joint_mirror(maps.device), :, :]
 
 
 def cell_positions(size: int, cells: int, device: torch.device) -> Tensor:

@@ -1,15 +1,17 @@
 """Frames of a video on their way, and the network's looks at them."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from pose_refine._types import AnyArray, Bytes, Floats
-from pose_refine.crops import Scene, Views
 from pose_refine.questions import Question
 from pose_refine.refiner import Refiner
+from pose_refine.scenes import Scene, joined
 from pose_refine.skeletons import NETWORK
 
 MODES = ("map", "mota")
@@ -128,15 +130,12 @@ class Looker:
         """Batches across frames: only one batch of crops is held at a time."""
         size = self.refiner._batch(self.batch_size)
         queue = [(n, row) for n, (_, _, rows) in enumerate(asked) for row in rows]
-        found = [np.empty((0, JOINTS, 3), np.float32)]
+        found: list[Tensor] = []
         for start in range(0, len(queue), size):
             part = queue[start : start + size]
             parts = {n: np.array([row for m, row in part if m == n]) for n, _ in part}
             views = [asked[n][1].views(rows) for n, rows in parts.items()]
             found.append(self.refiner._look(joined(views)))
-        return np.split(np.concatenate(found), np.cumsum([len(rows) for _, _, rows in asked])[:-1]) if asked else []
-
-
-def joined(views: Sequence[Views]) -> Views:
-    """One batch of several."""
-    return Views(*(np.concatenate([getattr(view, field.name) for view in views]) for field in fields(Views)))
+        ends = np.cumsum([len(rows) for _, _, rows in asked])[:-1]
+        together = torch.cat(found).cpu().numpy() if found else np.empty((0, JOINTS, 3), np.float32)
+        return np.split(together, ends) if asked else []

@@ -1,6 +1,8 @@
 """Crops and initial poses in, keypoints and scores out: the network between its encoding and its decision."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -46,10 +48,14 @@ def look(
     With `flip`, at their mirror images too, and both answers' mean is what counts: the flip test of stacked hourglasses
     (Newell et al. 2016), at twice the cost.
     """
-    logits = heat_maps(network, image, shown, others, dtype)
-    if flip:
-        turned = heat_maps(network, image.flip(3), mirrored(shown), mirrored(others), dtype)
-        logits = (logits + mirrored_back(turned)) / 2
+    if flip:  # as one batch: a person alone leaves a device half idle
+        turned = image.flip(3), mirrored(shown), mirrored(others)
+        pairs = zip((image, shown, others), turned, strict=True)
+        crops, poses, people = (torch.cat(pair) for pair in pairs)
+        both, count = heat_maps(network, crops, poses, people, dtype), image.shape[0]
+        logits = (both[:, :count] + mirrored_back(both[:, count:])) / 2
+    else:
+        logits = heat_maps(network, image, shown, others, dtype)
     return gather_evidence(logits, initial, others, shown)
 
 
@@ -61,7 +67,7 @@ def heat_maps(network: Network, image: Tensor, shown: Tensor, others: Tensor, dt
     image, pose8, pose4 = network_inputs(image, shown, others, network.config.size)
     # made on the device: nothing is copied there
     beliefs = torch.linspace(1, DOUBT, 2, dtype=pose4.dtype, device=pose4.device)[:, None]
-    with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
+    with nullcontext() if dtype == torch.float32 else torch.autocast(image.device.type, dtype):
         context = network.context(*network.features(image), pose8)
         logits = network.answers(context, pose4, beliefs)
     return logits.float()
@@ -131,9 +137,15 @@ def mean_over_joints(values: Tensor, weight: Tensor) -> Tensor:
 def oks_distance(a: Tensor, b: Tensor) -> Tensor:
     """Distance of joints (..., K, 2) in OKS units, 2 sigma sqrt(area), for a person whose area is a quarter of its box
     height squared."""
-    sigmas = torch.as_tensor(SIGMAS, device=a.device)
-    distance: Tensor = torch.linalg.vector_norm(a - b, dim=-1) / (sigmas * (CROP_HEIGHT / MARGIN))
+    distance: Tensor = torch.linalg.vector_norm(a - b, dim=-1) / oks_units(a.device)
     return distance
+
+
+@cache
+def oks_units(device: torch.device) -> Tensor:
+    """(K,) crop pixels, as of `oks_distance`; copied to a device once, as `encoding.joint_mirror`."""
+    with torch.inference_mode(False):
+        return torch.as_tensor(SIGMAS * (CROP_HEIGHT / MARGIN), device=device)
 
 
 def taken(points: Tensor, others: Tensor) -> Tensor:

@@ -7,19 +7,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pose_refine import backends, formats
 from pose_refine._types import AnyArray, Floats
-from pose_refine.crops import Scene, Views, far_off, to_image, where_to_cut
+from pose_refine.crops import far_off, to_image, where_to_cut
+from pose_refine.device_crops import upload
 from pose_refine.frames import Frames, Image
 from pose_refine.images import read_image
 from pose_refine.model import Model
 from pose_refine.onnx_model import OnnxModel
 from pose_refine.poses import Refinement
 from pose_refine.questions import answer, ask, hand_back
+from pose_refine.scenes import Picture, Scene, Views
 from pose_refine.skeletons import get_skeleton
 
-CPU_BATCH = 4  # larger batches' activations are handed back to the system and faulted in anew: see keep_memory
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
@@ -158,7 +160,7 @@ class Refiner:
         if not len(question.rows):
             return answer(question, None, recover)
         known, matrices = where_to_cut(question.reachable, get_skeleton(given.skeleton), pixels.shape[:2])
-        scene = Scene(pixels, order, known, known, matrices)
+        scene = Scene(Picture(pixels, order), known, known, matrices)
         found = self._refine_crops(scene, np.arange(len(known)), batch_size)
         if len(again := far_off(known, found, matrices)):
             found[again] = self._refine_crops(scene.closer(found), again, batch_size)
@@ -265,30 +267,28 @@ class Refiner:
         return (refined for _, refined in results)
 
     def _refine_crops(self, scene: Scene, rows: AnyArray, batch_size: int) -> Floats:
-        """The joints of people (R,), in batches: (R, 19, 3) x, y, score."""
+        """The joints of people (R,), in batches: (R, 19, 3) x, y, score. Only the last step waits for the device."""
         size = self._batch(batch_size)
         parts = [rows[start : start + size] for start in range(0, len(rows), size)]
-        return np.concatenate([self._look(scene.views(part)) for part in parts])
+        found: Floats = torch.cat([self._look(scene.views(part)) for part in parts]).cpu().numpy()
+        return found
 
     def _batch(self, size: int) -> int:
         """How many people at once, where at most `size` are wanted."""
-        if self.device.type != "cpu":
-            return size
-        loaded = self._loaded  # nothing is loaded to tell this; before, a batch is one part
-        return min(size, CPU_BATCH * (loaded.parts if isinstance(loaded, OnnxModel) else 1))
+        return min(size, backends.cpu_batch(self._loaded)) if self.device.type == "cpu" else size
 
-    def _look(self, views: Views) -> Floats:
+    def _look(self, views: Views) -> Tensor:
         """What the network says of one batch, (N, 19, 3) x, y in image pixels, score."""
         return backends.within_memory(self._ask, views)
 
     @torch.inference_mode()
-    def _ask(self, views: Views) -> Floats:
-        crops, initial, others, shown = (
-            torch.from_numpy(v).to(self.device) for v in (views.crops, views.initial, views.others, views.shown)
-        )
-        found, score = self._model(crops, initial, others, shown, self.dtype)
-        placed = to_image(found.cpu().numpy(), views.matrices)
-        return np.concatenate([placed, score.cpu().numpy()[..., None]], -1)
+    def _ask(self, views: Views) -> Tensor:
+        model = self._model
+        place = torch.device("cpu") if isinstance(model, OnnxModel) else self.device
+        arrays = (views.initial, views.others, views.shown, views.matrices)
+        initial, others, shown, matrices = (upload(array, place) for array in arrays)
+        found, score = model(views.crops(place), initial, others, shown, self.dtype)
+        return torch.cat([to_image(found, matrices), score[..., None]], -1)
 
 
 _refiners: dict[tuple[Any, Any], Refiner] = {}

@@ -17,13 +17,14 @@ from tqdm import tqdm
 
 from pose_refine import formats
 from pose_refine._types import AnyArray, Floats
-from pose_refine.crops import Scene, far_off, where_to_cut
+from pose_refine.crops import far_off, where_to_cut
 from pose_refine.formats.identities import erased, tracks_of, write_ids
 from pose_refine.frames import Frames, frame_rate, pair
 from pose_refine.looking import AHEAD, JOINTS, Asked, Frame, Looker, Pair, Settings
 from pose_refine.poses import Poses, Refinement
 from pose_refine.questions import answer, ask, compare, hand_back
 from pose_refine.refiner import Refiner
+from pose_refine.scenes import Picture, Scene
 from pose_refine.skeletons import MIDDLES, NETWORK, get_skeleton
 from pose_refine.smoothing import OneEuro, robust_fit, steady, unit_of, width_of
 from pose_refine.tracking import Linker
@@ -132,7 +133,7 @@ def first_looks(looker: Looker, frames: Iterable[Frame], settings: Settings) -> 
                 source = get_skeleton(question.given.skeleton)
                 frame.known, matrices = where_to_cut(question.reachable, source, frame.shape)
                 if frame.image is not None and (settings.looks == 2 or frame.index % KEY == 0):
-                    scene = Scene(frame.image, frame.order, frame.known, frame.known, matrices)
+                    scene = Scene(Picture(frame.image, frame.order), frame.known, frame.known, matrices)
                     asked.append((frame, scene, np.arange(len(matrices))))
         for (frame, *_), found in zip(asked, looker.look(asked, "first"), strict=True):
             frame.found = found
@@ -301,7 +302,7 @@ def with_hints(frame: Frame, hints: AnyArray, rows: AnyArray) -> Asked:
         source = get_skeleton(frame.question.given.skeleton)
         matrices[lost] = where_to_cut(frame.question.reachable, source, frame.shape)[1][lost]
     assert frame.image is not None  # nobody is shown of a frame without one
-    return frame, Scene(frame.image, frame.order, known, known, matrices), rows
+    return frame, Scene(Picture(frame.image, frame.order), known, known, matrices), rows
 
 
 def one_euro(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:

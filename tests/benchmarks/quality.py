@@ -27,10 +27,11 @@ import tables
 import torch
 from figures import Compared
 from runs import JOINTS, DevSet, read_coco_dev, read_lsp_dev, refined, run_again, run_all, without_pose
+from torch import Tensor
 from tqdm import tqdm
 
 from pose_refine import Refiner, weights
-from pose_refine.crops import Views
+from pose_refine.scenes import Views
 from pose_refine.training.movenet import MoveNet
 
 REMOVED = 0.2  # share of a person's joints, the lowest-scored, that recovery is measured on
@@ -63,8 +64,8 @@ def counted_looks(refiner: Refiner) -> Iterator[list[int]]:
     counts: list[int] = []
     look = refiner._look
 
-    def counting(views: Views) -> np.ndarray:
-        counts.append(len(views.crops))
+    def counting(views: Views) -> Tensor:
+        counts.append(len(views))
         return look(views)
 
     refiner._look = counting

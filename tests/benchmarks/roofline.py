@@ -9,11 +9,12 @@ convolutions counts as if it cost nothing.
 
 import argparse
 from collections.abc import Callable
+from typing import Any
 
 import tables
 import torch
 from speed import MODELS, bare
-from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.benchmark import Timer
 
 from pose_refine.backends import keep_memory
@@ -21,6 +22,7 @@ from pose_refine.network import Network
 
 SIDE = 4096  # of the matrices
 COPIED = 1 << 26  # numbers
+CONVOLUTIONS = (torch.ops.aten.convolution.default, torch.ops.aten.conv2d.default)  # with gradients, and without
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -39,20 +41,21 @@ def rates(device: torch.device, dtype: torch.dtype) -> tuple[float, float]:
     return 2 * side**3 / seconds(lambda: a @ b), moved / seconds(lambda: copy.copy_(numbers))
 
 
-def layers(network: nn.Module, look: Callable[[], object]) -> list[tuple[int, int]]:
-    """(operations, numbers moved) of every convolution of one look at a batch."""
-    found: list[tuple[int, int]] = []
+class Convolutions(TorchDispatchMode):
+    """Notes (operations, numbers moved) of every convolution; what a kernel has of zeros is not worked on."""
 
-    def note(layer: nn.Conv2d, given: tuple[Tensor], out: Tensor) -> None:
-        operations = 2 * out.numel() * layer.weight[0].numel()
-        found.append((operations, given[0].numel() + layer.weight.numel() + out.numel()))
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[int, int]] = []
 
-    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
-    hooks = [layer.register_forward_hook(note) for layer in convolutions]
-    look()
-    for hook in hooks:
-        hook.remove()
-    return found
+    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = operation(*args, **(kwargs or {}))
+        if operation in CONVOLUTIONS:
+            given, weight = args[:2]
+            taps = int(weight[0].count_nonzero())
+            moved = given.numel() + int(weight.count_nonzero()) + out.numel()
+            self.found.append((2 * out.numel() * taps, moved))
+        return out
 
 
 def main() -> None:
@@ -69,12 +72,13 @@ def main() -> None:
     for name in ("base without flip", "small"):
         network = Network(MODELS[name][0]).eval().to(device, memory_format=torch.channels_last)
         look = torch.autocast(device.type, dtype, enabled=dtype != torch.float32)(
-            bare(network, arguments.people, arguments.people, flip=False)
+            bare(network, arguments.people, arguments.people)
         )
-        counted = layers(network, look)
-        floor = sum(max(o / operations, n * dtype.itemsize / moved) for o, n in counted)
+        with Convolutions() as counted:
+            look()
+        floor = sum(max(o / operations, n * dtype.itemsize / moved) for o, n in counted.found)
         spent, each = seconds(look), 1e3 / arguments.people
-        total = [sum(column) / arguments.people for column in zip(*counted, strict=True)]
+        total = [sum(column) / arguments.people for column in zip(*counted.found, strict=True)]
         share = f"{100 * floor / spent:.0f} %"
         rows.append([name, total[0] / 1e9, total[1] * dtype.itemsize / 1e6, floor * each, spent * each, share])
     head = ["a look", "G operations a person", "MB a person", "floor, ms a person", "measured", "share"]

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from pose_refine import Refiner
-from pose_refine.crops import CROP_WIDTH, Scene, crop_boxes, crop_matrices, cut_crops, to_image
+from pose_refine.crops import CROP_WIDTH, crop_boxes, crop_matrices, cut_crops, to_image
+from pose_refine.scenes import Picture, Scene
 from pose_refine.skeletons import NETWORK
 from pose_refine.training.data import People, read_coco, read_lsp, select
 from pose_refine.training.movenet import MoveNet
@@ -88,7 +89,7 @@ def without_pose(refiner: Refiner, looks: int) -> Step:
     def step(image: np.ndarray, poses: np.ndarray) -> np.ndarray:
         nothing, rows = np.full((len(poses), len(NETWORK.joints), 2), np.nan, np.float32), np.arange(len(poses))
         matrices = crop_matrices(*crop_boxes(poses[..., :2], image.shape[:2]))
-        scene = Scene(image, "rgb", nothing, nothing, matrices)
+        scene = Scene(Picture(image, "rgb"), nothing, nothing, matrices)
         found = refiner._refine_crops(scene, rows, 64)
         if looks == 2:
             found = refiner._refine_crops(scene.closer(found), rows, 64)

@@ -27,6 +27,7 @@ from quality import machine
 from torch import Tensor, nn
 
 from pose_refine import Refiner, crops
+from pose_refine.backends import keep_memory
 from pose_refine.encoding import DOUBT
 from pose_refine.model import Model
 from pose_refine.network import NetworkConfig
@@ -40,8 +41,7 @@ MODELS = {  # and whether they look at mirror images too
 }
 CROWDS = (1, 8, 64, 1000)
 ROUNDS, LEAST = 4, 0.5  # each thing is timed so often, for at least so many seconds; the best counts
-BATCHES = (1, 4, 8)  # a rival is taken at its best
-KEEP = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "2000000000"}
+BATCHES = (1, 4, 8, 16)  # a rival is taken at its best
 
 
 def in_turns(things: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
@@ -77,8 +77,8 @@ def refiner_of(shape: NetworkConfig, flip: bool, folder: Path, backend: str = "t
 
 
 @torch.inference_mode()
-def bare(network: nn.Module, people: int, batch: int, flip: bool) -> Callable[[], None]:
-    """The network's layers alone on as many crops, twice where mirror images are looked at, too."""
+def bare(network: nn.Module, crops: int, batch: int) -> Callable[[], None]:
+    """The network's layers alone on so many crops, `batch` at once."""
     height, width = network.config.size
     device = next(network.parameters()).device
     random = partial(torch.rand, device=device)
@@ -87,7 +87,7 @@ def bare(network: nn.Module, people: int, batch: int, flip: bool) -> Callable[[]
         image = random(count, 3, height, width).contiguous(memory_format=torch.channels_last)
         return image, random(count, 38, height // 8, width // 8), random(count, 38, height // 4, width // 4)
 
-    sizes = [min(batch, people - start) for start in range(0, people, batch)]
+    sizes = [min(batch, crops - start) for start in range(0, crops, batch)]
     made = {size: inputs(size) for size in set(sizes)}
     beliefs = torch.tensor([[1], [DOUBT]], device=device)
 
@@ -95,8 +95,7 @@ def bare(network: nn.Module, people: int, batch: int, flip: bool) -> Callable[[]
     def run() -> None:
         for size in sizes:
             image, pose8, pose4 = made[size]
-            for _ in range(1 + flip):
-                network.answers(network.context(*network.features(image), pose8), pose4, beliefs)
+            network.answers(network.context(*network.features(image), pose8), pose4, beliefs)
 
     return run
 
@@ -108,7 +107,7 @@ def overhead(refiner: Refiner) -> dict[str, dict[str, float]]:
         image, poses = crowd(people)
         things = {"refine": lambda i=image, p=poses: refiner.refine(i, p)}
         model = refiner._model
-        things |= {str(batch): bare(model.network, people, batch, model.flip) for batch in BATCHES[1:]}
+        things |= {str(batch): bare(model.network, people * (1 + model.flip), batch) for batch in BATCHES[1:]}
         refine, *network = in_turns(things, 1 if people > 100 else ROUNDS).values()
         out[str(people)] = {"refine": refine / people, "network": min(network) / people}
     return out
@@ -190,6 +189,12 @@ def eight() -> dict[str, float]:
     return {name: ms / 8 for name, ms in spent.items()}
 
 
+def eight_kept() -> dict[str, float]:
+    """The same with freed memory kept."""
+    keep_memory()
+    return eight()
+
+
 def random_refiners(backend: str = "torch") -> dict[str, Refiner]:
     """By name; from here on nobody in this process is looked at twice: what is found is random, too."""
     crops.KEPT = 0.0
@@ -197,10 +202,10 @@ def random_refiners(backend: str = "torch") -> dict[str, Refiner]:
         return {name: refiner_of(*how, Path(work) / name, backend) for name, how in MODELS.items()}
 
 
-def alone(function: str, told: dict[str, str] | None = None) -> dict[str, float]:
-    """What a function of this module returns in a process of its own, glibc told nothing but `told` of memory."""
+def alone(function: str) -> dict[str, float]:
+    """What a function of this module returns in a process of its own, whose environment tells glibc nothing."""
     command = [sys.executable, "-c", f"import json, speed; print(json.dumps(speed.{function}()))"]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")} | (told or {})
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")}
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     found: dict[str, float] = json.loads(subprocess.check_output(command, text=True, env=environment))
     return found
@@ -236,7 +241,7 @@ def start() -> dict[str, float]:
 
 PARTS = {
     "start": start,
-    "memory": lambda: {"plain": alone("eight"), "kept": alone("eight", KEEP)},
+    "memory": lambda: {"plain": alone("eight"), "kept": alone("eight_kept")},
     "overhead": lambda: {name: overhead(refiner) for name, refiner in random_refiners().items()},
     "rivals": lambda: beside_rivals({runtime: random_refiners(runtime) for runtime in ("torch", "onnx")}),
     "crowds": lambda: alone("crowds"),  # of small, beside which all that is not the network weighs most

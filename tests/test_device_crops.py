@@ -1,0 +1,134 @@
+"""Crops cut by torch are those that OpenCV cuts, and nothing on the way waits for the device."""
+
+from collections import Counter
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from pose_refine import Refiner, crops, scenes
+from pose_refine.crops import CROP_HEIGHT, GREY, crop_matrices
+from pose_refine.device_crops import Levels, cut_crops, shrink
+from pose_refine.model import Model
+from pose_refine.network import NetworkConfig
+from pose_refine.scenes import Picture, Scene
+
+
+def smooth_image(height, width, seed=0):
+    """Little contrast from pixel to pixel and to grey: OpenCV's 1/32 px steps then cost less than a grey level."""
+    coarse = np.random.default_rng(seed).integers(GREY - 32, GREY + 32, (height // 8 + 2, width // 8 + 2, 3))
+    return cv2.resize(coarse.astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def matrices_of(*people):
+    """Of (x, y, height of the crop) each."""
+    values = np.array(people, dtype=np.float32).reshape(-1, 3)
+    return crop_matrices(values[:, :2], values[:, 2])
+
+
+def cut(image, matrices):
+    return cut_crops(Levels(torch.from_numpy(image)), matrices).numpy()
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.floats(-150, 800), st.floats(-150, 700), st.floats(8, 1500), st.integers(0, 9))
+def test_equals_what_opencv_cuts(x, y, height, seed):
+    """Where an image is shrunk, blocks of pixels start elsewhere: at the image's corner, not at the person's."""
+    image, matrices = smooth_image(537, 640, seed), matrices_of((x, y, height))
+    apart = np.abs(cut(image, matrices).astype(int) - crops.cut_crops(image, matrices))
+    reduced = height / CROP_HEIGHT >= crops.MAX_REDUCTION
+    assert apart.mean() <= (1.5 if reduced else 0.5)
+    assert apart.max() <= (24 if reduced else 2)
+
+
+@pytest.mark.parametrize("height", [300, 1100, 1101, 1777])
+def test_averaging_moves_nothing(height):
+    image = np.zeros((2003, 1601, 3), np.uint8)
+    cv2.circle(image, (820, 1030), 25, (255, 255, 255), -1)
+    matrices = matrices_of((800.4, 1000.7, height))
+    weight = cut(image, matrices)[0, ..., 0].astype(float)
+    weight[weight == GREY] = 0  # outside the image
+    rows, columns = np.indices(weight.shape)
+    centroid = np.array([(weight * columns).sum(), (weight * rows).sum()]) / weight.sum()
+    expected = crops.to_crop(np.array([[[820, 1030]]], np.float32), matrices)[0, 0]
+    assert np.abs(centroid - expected).max() < 0.1
+
+
+def test_people_of_all_sizes_keep_their_order():
+    image = smooth_image(900, 1200)
+    people = [(300, 300, 1400), (600, 400, 100), (500, 500, 1400), (2000, 90, 256), (600, 450, 700)]
+    together = cut(image, matrices_of(*people))
+    for person, found in zip(people, together, strict=True):
+        np.testing.assert_array_equal(found, cut(image, matrices_of(person))[0])
+    assert (together[3] == GREY).all()
+
+
+def test_levels_are_means_made_once():
+    image = torch.from_numpy(smooth_image(25, 14))
+    levels = Levels(image)
+    third = levels.at(3)
+    assert third.shape == (9, 5, 3)
+    assert third.dtype == torch.uint8
+    assert third[2, 1].tolist() == image[6:9, 3:6].float().mean((0, 1)).round().tolist()
+    assert third[8, 4].tolist() == image[24:, 12:].float().mean((0, 1)).round().tolist()  # what is left at the corner
+    assert levels.at(3) is third
+    assert levels.at(1) is image
+
+
+def test_large_images_are_shrunk_in_strips(monkeypatch):
+    monkeypatch.setattr("pose_refine.device_crops.STRIP", 500)
+    image = torch.from_numpy(smooth_image(101, 40))
+    assert torch.equal(Levels(image).at(4), shrink(image, 4))
+
+
+def test_the_answers_are_those_of_crops_that_opencv_cuts(refiner, photo, pose, monkeypatch):
+    """Of a person as it is, a small one and one that is shrunk first."""
+    for size in (1.0, 0.4, 2.5):
+        image = cv2.resize(photo, None, fx=size, fy=size, interpolation=cv2.INTER_AREA)
+        poses = pose * np.array([size, size, 1], np.float32)
+        expected = refiner.refine(image, poses)
+        with monkeypatch.context() as patch:
+            patch.setattr(scenes, "ON_HOST", ())
+            found = refiner.refine(image, poses)
+        assert not np.array_equal(found, expected, equal_nan=True)
+        given = ~np.isnan(pose[..., 0])  # where a joint out of the picture may be is anybody's guess
+        np.testing.assert_allclose(found[given], expected[given], atol=0.5)
+
+
+class Copies(TorchDispatchMode):
+    """Counts what is copied from the CPU to a device."""
+
+    def __init__(self):
+        super().__init__()
+        self.shapes = Counter()
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        out = operation(*args, **(kwargs or {}))
+        tensors = [a for a in args if isinstance(a, torch.Tensor)]
+        if isinstance(out, torch.Tensor) and out.is_meta and any(t.device.type == "cpu" for t in tensors):
+            self.shapes[tuple(out.shape)] += 1
+        return out
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_nothing_waits_for_the_device(flip):
+    """On a device without data, whatever needs some to go on raises; and no more is copied there than the image, once,
+    and each batch's few numbers: poses (3), matrices and, of people of two sizes, matrices of each and their order."""
+    shape = NetworkConfig("lightning", width=8, size=(192, 160))
+    refiner = Refiner(lambda: Model(shape, flip=flip).eval(), device="meta")
+    poses = np.random.default_rng(0).uniform(100, 300, (3, 19, 2)).astype(np.float32)
+    matrices = matrices_of((200, 200, 300), (200, 200, 300), (200, 200, 600))
+    scene = Scene(Picture(smooth_image(400, 500), "bgr"), poses, poses, matrices)
+    refiner._ask(scene.views(np.arange(3)))  # constants of the skeleton are copied, for good
+    for picture, again in ((scene.picture, 0), (Picture(smooth_image(400, 500), "rgb"), 1)):
+        with Copies() as copies:
+            found = refiner._ask(replace(scene, picture=picture).views(np.arange(3)))
+        assert found.shape == (3, 19, 3)
+        assert found.is_meta
+        poses_and_maps = Counter({(3, 19, 2): 2, (3, 3, 19, 2): 1, (3, 2, 3): 1, (2, 2, 3): 1, (1, 2, 3): 1, (3,): 1})
+        assert copies.shapes == poses_and_maps + Counter({(400, 500, 3): again})
