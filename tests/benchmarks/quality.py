@@ -129,12 +129,13 @@ def measure_all(arguments: argparse.Namespace) -> dict:
     return out
 
 
-def machine() -> str:
+def machine(device: str = "cpu", dtype: str = "float32") -> str:
     name = next(
         (line.split(":")[1].strip() for line in cpu_lines() if line.startswith("model name")), platform.machine()
     )
     threads = torch.get_num_threads()
-    return f"{name}, {threads} thread{'s' * (threads > 1)}, torch {torch.__version__}, float32"
+    card = f"{torch.cuda.get_device_name(device)}, " if device != "cpu" else ""
+    return f"{card}{name}, {threads} thread{'s' * (threads > 1)}, torch {torch.__version__}, {dtype}"
 
 
 def cpu_lines() -> list[str]:

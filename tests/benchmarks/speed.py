@@ -1,6 +1,7 @@
 """What refining costs, as ratios of things timed in turns in one run; writes speed.json and README.md's table.
 
     python tests/benchmarks/speed.py --readme
+    python tests/benchmarks/speed.py --only overhead rivals crowds --device cuda --dtype bfloat16 -o speed_cuda.json
 
 Needs transformers for ViTPose and the extra [onnx]; nothing of it depends on images or weights, so random ones do.
 That everybody is looked at once is seen to: how many people are worth a second look is quality.py's to tell.
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -41,7 +43,24 @@ MODELS = {  # and whether they look at mirror images too
 }
 CROWDS = (1, 8, 64, 1000)
 ROUNDS, LEAST = 4, 0.5  # each thing is timed so often, for at least so many seconds; the best counts
-BATCHES = (1, 4, 8, 16)  # a rival is taken at its best
+BATCHES = {"cpu": (1, 4, 8, 16), "cuda": (8, 64, 256)}  # a rival is taken at its best
+
+
+@dataclass(frozen=True)
+class Where:
+    """What runs the networks."""
+
+    device: str = "cpu"
+    dtype: str = "float32"
+
+    def put(self, network: nn.Module) -> nn.Module:
+        return network.eval().to(self.device).to(memory_format=torch.channels_last)
+
+    def run(self, call: Callable[[], object]) -> Callable[[], object]:
+        """`call` as the refiner calls its network."""
+        if self.dtype != "float32":
+            call = torch.autocast(self.device, getattr(torch, self.dtype))(call)
+        return torch.inference_mode()(call)
 
 
 def in_turns(things: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
@@ -52,6 +71,8 @@ def in_turns(things: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> d
             calls, start = 0, time.perf_counter()
             while (spent := time.perf_counter() - start) < LEAST or not calls:
                 call()
+                if torch.cuda.is_initialized():
+                    torch.cuda.synchronize()
                 calls += 1
             best[name] = min(best[name], 1e3 * spent / calls)
     return best
@@ -67,13 +88,13 @@ def crowd(people: int, shape: tuple[int, int] = (1080, 1920)) -> tuple[np.ndarra
     return image, poses.astype(np.float32)
 
 
-def refiner_of(shape: NetworkConfig, flip: bool, folder: Path, backend: str = "torch") -> Refiner:
+def refiner_of(shape: NetworkConfig, flip: bool, folder: Path, backend: str, where: Where) -> Refiner:
     """With random weights."""
     from pose_refine import weights
 
     torch.manual_seed(0)
     weights.save(Model(shape, flip=flip), "random", folder)
-    return Refiner.from_pretrained(folder, backend=backend, device="cpu")
+    return Refiner.from_pretrained(folder, backend=backend, device=where.device, dtype=getattr(torch, where.dtype))
 
 
 @torch.inference_mode()
@@ -100,14 +121,15 @@ def bare(network: nn.Module, crops: int, batch: int) -> Callable[[], None]:
     return run
 
 
-def overhead(refiner: Refiner) -> dict[str, dict[str, float]]:
+def overhead(refiner: Refiner, where: Where) -> dict[str, dict[str, float]]:
     """Whole calls of refine() beside the bare network, in whichever batches suit that best, people in one image."""
     out = {}
     for people in CROWDS:
         image, poses = crowd(people)
         things = {"refine": lambda i=image, p=poses: refiner.refine(i, p)}
         model = refiner._model
-        things |= {str(batch): bare(model.network, people * (1 + model.flip), batch) for batch in BATCHES[1:]}
+        count = people * (1 + model.flip)
+        things |= {str(batch): where.run(bare(model.network, count, batch)) for batch in BATCHES[where.device][1:]}
         refine, *network = in_turns(things, 1 if people > 100 else ROUNDS).values()
         out[str(people)] = {"refine": refine / people, "network": min(network) / people}
     return out
@@ -128,13 +150,13 @@ def as_onnx(network: nn.Module) -> Callable[[Tensor], object]:
 
 
 def best_of_batches(
-    call: Callable[[Tensor], object], size: tuple[int, int], name: str
+    call: Callable[[Tensor], object], size: tuple[int, int], name: str, where: Where
 ) -> dict[str, Callable[[], object]]:
     """The rival at each of BATCHES, named "name/batch"."""
     out = {}
-    for batch in BATCHES:
-        images = torch.rand(batch, 3, *size).contiguous(memory_format=torch.channels_last)
-        out[f"{name}/{batch}"] = torch.inference_mode()(lambda images=images: call(images))
+    for batch in BATCHES[where.device]:
+        images = torch.rand(batch, 3, *size, device=where.device).contiguous(memory_format=torch.channels_last)
+        out[f"{name}/{batch}"] = where.run(lambda images=images: call(images))
     return out
 
 
@@ -147,25 +169,23 @@ def each(spent: dict[str, float]) -> dict[str, float]:
     return best
 
 
-def beside_rivals(refiners: dict[str, dict[str, Refiner]]) -> dict[str, dict[str, float]]:
-    """refine() of eight people beside other networks, by runtime; milliseconds a person, all in one run."""
-    image, poses = crowd(8)
+def beside_rivals(ours: dict[str, Refiner], runtime: str, where: Where) -> dict[str, float]:
+    """refine() of as many people as its batches hold beside other networks; milliseconds a person, all in one run."""
+    people = 8 if where.device == "cpu" else 64
+    image, poses = crowd(people)
     lightning = rivals.MoveNetLightning().eval()
-    out = {}
-    for runtime, ours in refiners.items():
-        things = {f"{n}/8": lambda r=r: r.refine(image, poses) for n, r in ours.items()}
-        call = lightning.to(memory_format=torch.channels_last) if runtime == "torch" else as_onnx(lightning)
-        things |= best_of_batches(call, lightning.size, "lightning")
-        if runtime == "torch":
-            for name, rival in (("posefix", rivals.PoseFix().eval()), ("vitpose", rivals.vitpose())):
-                things |= best_of_batches(rival.to(memory_format=torch.channels_last), rival.size, name)
-        out[runtime] = each(in_turns(things))
-    return out
+    things = {f"{n}/{people}": lambda r=r: r.refine(image, poses) for n, r in ours.items()}
+    call = where.put(lightning) if runtime == "torch" else as_onnx(lightning)
+    things |= best_of_batches(call, lightning.size, "lightning", where)
+    if runtime == "torch":
+        for name, rival in (("posefix", rivals.PoseFix()), ("vitpose", rivals.vitpose())):
+            things |= best_of_batches(where.put(rival), rival.size, name, where)
+    return each(in_turns(things))
 
 
-def crowds() -> dict[str, float]:
+def crowds(where: Where) -> dict[str, float]:
     """Milliseconds a person in ever larger crowds, `small`, and the memory that 10,000 take beyond 1,000."""
-    refiner, peaks = random_refiners()["small"], []
+    refiner, peaks = random_refiners(where)["small"], []
 
     def refined(people: int) -> Callable[[], None]:
         image, poses = crowd(people)
@@ -182,29 +202,29 @@ def crowds() -> dict[str, float]:
     return {people: ms / int(people) for people, ms in spent.items()} | {"more_memory_mb": peaks[1] - peaks[0]}
 
 
-def eight() -> dict[str, float]:
+def eight(where: Where) -> dict[str, float]:
     """Milliseconds a person of eight in an image, by weights."""
     image, poses = crowd(8)
-    spent = in_turns({n: lambda r=r: r.refine(image, poses) for n, r in random_refiners().items()})
+    spent = in_turns({n: lambda r=r: r.refine(image, poses) for n, r in random_refiners(where).items()})
     return {name: ms / 8 for name, ms in spent.items()}
 
 
-def eight_kept() -> dict[str, float]:
+def eight_kept(where: Where) -> dict[str, float]:
     """The same with freed memory kept."""
     keep_memory()
-    return eight()
+    return eight(where)
 
 
-def random_refiners(backend: str = "torch") -> dict[str, Refiner]:
+def random_refiners(where: Where = Where(), backend: str = "torch") -> dict[str, Refiner]:
     """By name; from here on nobody in this process is looked at twice: what is found is random, too."""
     crops.KEPT = 0.0
     with tempfile.TemporaryDirectory() as work:
-        return {name: refiner_of(*how, Path(work) / name, backend) for name, how in MODELS.items()}
+        return {name: refiner_of(*how, Path(work) / name, backend, where) for name, how in MODELS.items()}
 
 
-def alone(function: str) -> dict[str, float]:
+def alone(function: str, where: Where) -> dict[str, float]:
     """What a function of this module returns in a process of its own, whose environment tells glibc nothing."""
-    command = [sys.executable, "-c", f"import json, speed; print(json.dumps(speed.{function}()))"]
+    command = [sys.executable, "-c", f"import json, speed; print(json.dumps(speed.{function}(speed.{where!r})))"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")}
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     found: dict[str, float] = json.loads(subprocess.check_output(command, text=True, env=environment))
@@ -239,14 +259,18 @@ def start() -> dict[str, float]:
     return dict(zip(("torch", "pose_refine", "first_result"), np.array(runs, float).min(0).tolist(), strict=True))
 
 
-PARTS = {
-    "start": start,
-    "memory": lambda: {"plain": alone("eight"), "kept": alone("eight_kept")},
-    "overhead": lambda: {name: overhead(refiner) for name, refiner in random_refiners().items()},
-    "rivals": lambda: beside_rivals({runtime: random_refiners(runtime) for runtime in ("torch", "onnx")}),
-    "crowds": lambda: alone("crowds"),  # of small, beside which all that is not the network weighs most
-    "huge": lambda: huge(random_refiners()["small"]),
+PARTS: dict[str, Callable[[Where], object]] = {
+    "start": lambda _: start(),
+    "memory": lambda where: {"plain": alone("eight", where), "kept": alone("eight_kept", where)},
+    "overhead": lambda where: {name: overhead(refiner, where) for name, refiner in random_refiners(where).items()},
+    "rivals": lambda where: {r: beside_rivals(random_refiners(where, r), r, where) for r in runtimes(where)},
+    "crowds": lambda where: alone("crowds", where),  # of small, beside which all that is not the network weighs most
+    "huge": lambda where: huge(random_refiners(where)["small"]),
 }
+
+
+def runtimes(where: Where) -> tuple[str, ...]:
+    return ("torch", "onnx") if where == Where() else ("torch",)
 
 
 def table(result: dict) -> str:
@@ -288,12 +312,18 @@ def main() -> None:
     parser.add_argument("--readme", action="store_true", help="also write README.md's table")
     parser.add_argument("--only", nargs="+", choices=PARTS, help="measure these anew, the others are as OUT has them")
     parser.add_argument("-o", "--out", type=Path, default=OUT, help="default: %(default)s")
+    parser.add_argument("--device", default="cpu", choices=BATCHES, help="default: %(default)s")
+    parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16; default: %(default)s")
     arguments = parser.parse_args()
-    result = json.loads(arguments.out.read_text()) if arguments.only else {}
-    result |= {"machine": machine()} | {name: PARTS[name]() for name in arguments.only or PARTS}
+    where = Where(arguments.device, arguments.dtype)
+    if arguments.readme and where != Where():
+        parser.error("--readme: the table is of CPUs and float32")
+    result = json.loads(arguments.out.read_text()) if arguments.only and arguments.out.exists() else {}
+    result |= {"machine": machine(where.device, where.dtype)}
+    result |= {name: PARTS[name](where) for name in arguments.only or PARTS}
     result = tables.rounded(result)  # the table is of what the file says
     arguments.out.write_text(json.dumps(result, indent=1) + "\n")
-    print(table(result))
+    print(table(result) if where == Where() else json.dumps(result, indent=1))
     if arguments.readme:
         page = tables.README.read_text(encoding="utf-8")
         tables.README.write_text(tables.between_markers(page, table(result), BEGIN, END), encoding="utf-8")
