@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from pose_refine import backends
-from pose_refine.backends import cpu_batch, usable_device, within_memory
+from pose_refine.backends import batch_of, usable_device, within_memory
 from pose_refine.model import Model
 from pose_refine.network import NetworkConfig
 from pose_refine.scenes import Views
@@ -53,26 +53,40 @@ def test_one_person_who_does_not_fit_is_an_error():
 
 
 @pytest.mark.parametrize(
-    ("config", "flip", "people", "kept"),
+    ("config", "flip", "people", "kept", "cores"),
     [
-        (NetworkConfig(), True, 1, 5),
-        (NetworkConfig(), False, 3, 10),
-        (NetworkConfig("lightning", width=32, size=(192, 160)), False, 11, 34),
-        (NetworkConfig(size=(2048, 2048)), True, 1, 1),
+        (NetworkConfig(), True, 1, 5, 8),
+        (NetworkConfig(), False, 3, 10, 16),
+        (NetworkConfig("lightning", width=32, size=(192, 160)), False, 11, 34, 16),
+        (NetworkConfig(size=(2048, 2048)), True, 1, 1, 8),
     ],
 )
-def test_batches_on_cpus_are_as_large_as_their_layers_allow(config, flip, people, kept, monkeypatch):
+def test_batches_on_cpus_suit_memory_and_cores(config, flip, people, kept, cores, monkeypatch):
     with torch.device("meta"):
         model = Model(config, flip=flip)
+    cpu = torch.device("cpu")
     monkeypatch.setattr(backends, "_largest_layer", backends.LARGEST_LAYER)
     monkeypatch.setattr(backends.ctypes, "CDLL", lambda _: SimpleNamespace(mallopt=lambda *_: 1))
-    assert cpu_batch(model) == people
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert batch_of(model, cpu, 64) == people
+    assert batch_of(model, cpu, 1) == 1
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 16)
+    assert batch_of(model, cpu, 64) == max(cores, people)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     backends.keep_memory()
-    assert cpu_batch(model) == kept
+    assert batch_of(model, cpu, 64) == kept
 
 
 def test_a_batch_before_a_model_is_there():
-    assert cpu_batch(None) == 4
+    assert batch_of(None, torch.device("cpu"), 64) == 4
+    assert batch_of(None, torch.device("cpu"), 2) == 2
+
+
+@pytest.mark.parametrize(("flip", "most", "people"), [(False, 64, 64), (True, 64, 32), (True, 1, 1)])
+def test_batches_elsewhere_are_as_many_crops_as_people_are_allowed(flip, most, people):
+    with torch.device("meta"):
+        model = Model(NetworkConfig("lightning", width=8), flip=flip)
+    assert batch_of(model, torch.device("meta"), most) == people
 
 
 def test_usable_device():

@@ -177,13 +177,14 @@ def test_operations_and_numbers_of_a_layer():
 
 def test_all_convolutions_of_a_look_are_counted():
     """Those whose kernels are cut out of a layer's, too; and no zeros of a kernel that is larger than it need be."""
-    network = Network(NetworkConfig("lightning", width=8, size=(64, 64))).eval()
+    network = roofline.filled(Network(NetworkConfig("lightning", width=8, size=(64, 64)))).eval()
     with roofline.Convolutions() as counted:
         speed.bare(network, 3, 3)()
     layers = [layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
     assert len(counted.found) == len(layers) + 1  # merge4 in two
     stem = 2 * 3 * 32 * 32 * 32 * 27, 3 * 3 * 64 * 64 + 32 * 27 + 3 * 32 * 32 * 32
     assert counted.found[0] == stem
+    assert all(operations for operations, _ in counted.found)
 
 
 def test_the_readme_shows_the_speed():

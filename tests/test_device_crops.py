@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pose_refine import Refiner, crops, scenes
+from pose_refine import Refiner, backends, crops, scenes
 from pose_refine.crops import CROP_HEIGHT, GREY, crop_matrices
-from pose_refine.device_crops import Levels, cut_crops, shrink
+from pose_refine.device_crops import Levels, cut_crops
 from pose_refine.model import Model
 from pose_refine.network import NetworkConfig
 from pose_refine.scenes import Picture, Scene
+from pose_refine.skeletons import get_skeleton
 
 
 def smooth_image(height, width, seed=0):
@@ -80,10 +81,16 @@ def test_levels_are_means_made_once():
     assert levels.at(1) is image
 
 
-def test_large_images_are_shrunk_in_strips(monkeypatch):
-    monkeypatch.setattr("pose_refine.device_crops.STRIP", 500)
-    image = torch.from_numpy(smooth_image(101, 40))
-    assert torch.equal(Levels(image).at(4), shrink(image, 4))
+@pytest.mark.parametrize("height", [8, 256, 5000])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1)])
+def test_tiny_images(shape, height):
+    image, matrices = np.full((*shape, 3), 200, np.uint8), matrices_of((shape[1] // 2, shape[0] // 2, height))
+    apart = np.abs(cut(image, matrices).astype(int) - crops.cut_crops(image, matrices))
+    assert apart.max() <= 3
+
+
+def test_a_crop_far_outside_is_grey():
+    assert (cut(smooth_image(60, 80), matrices_of((1e6, -1e6, 100), (-12_000, 30, 256))) == GREY).all()
 
 
 def test_the_answers_are_those_of_crops_that_opencv_cuts(refiner, photo, pose, monkeypatch):
@@ -98,6 +105,41 @@ def test_the_answers_are_those_of_crops_that_opencv_cuts(refiner, photo, pose, m
         assert not np.array_equal(found, expected, equal_nan=True)
         given = ~np.isnan(pose[..., 0])  # where a joint out of the picture may be is anybody's guess
         np.testing.assert_allclose(found[given], expected[given], atol=0.5)
+
+
+def test_videos_too(refiner, photo, pose, monkeypatch):
+    """Of frames whose people are looked at in one batch; their copies are given back."""
+    kept = []
+    release = Picture.release
+    monkeypatch.setattr(Picture, "release", lambda picture: (kept.append(picture), release(picture)))
+    frames, given = [photo, np.roll(photo, 20, 1), np.roll(photo, 40, 1)], ~np.isnan(pose[..., 0])
+    poses = [pose + np.float32([20 * n, 0, 0]) for n in range(3)]
+    expected = list(refiner.refine_video(frames, poses, ids=[[1]] * 3))
+    kept.clear()
+    monkeypatch.setattr(scenes, "ON_HOST", ())
+    monkeypatch.setattr(backends, "_largest_layer", 1 << 40)
+    found = list(refiner.refine_video(frames, poses, ids=[[1]] * 3))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one[given], other[given], atol=0.5)
+    assert len(kept) >= 2
+    assert all(picture._levels is None for picture in kept)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
+def test_on_cuda_the_answers_are_those_of_the_cpu_and_nothing_waits(refiner, photo, pose, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    there, given = Refiner.from_pretrained(device="cuda"), ~np.isnan(pose[..., 0])
+    np.testing.assert_allclose(there.refine(photo, pose)[given], refiner.refine(photo, pose)[given], atol=0.5)
+    known, matrices = crops.where_to_cut(pose, get_skeleton("coco17"), photo.shape[:2])
+    views = Scene(Picture(photo, "rgb"), known, known, matrices).views(np.arange(1))
+    there._look(views)  # memory is taken, and the skeleton's constants are copied
+    views.pictures[0].release()
+    try:
+        torch.cuda.set_sync_debug_mode("error")
+        there._look(views)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 class Copies(TorchDispatchMode):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import pose_refine
-from pose_refine import Poses, Refiner, refine
+from pose_refine import Poses, Refiner, backends, refine
 from pose_refine.crops import to_image
 from pose_refine.skeletons import SKELETONS
 
@@ -24,6 +24,12 @@ def with_value(poses, index, value):
     out = poses.copy()
     out[index] = value
     return out
+
+
+@pytest.fixture
+def large_batches(monkeypatch):
+    """As on a machine with memory and cores for them."""
+    monkeypatch.setattr(backends, "_largest_layer", 1 << 40)
 
 
 EMPTY = np.full((1, 17, 3), np.nan, np.float32)
@@ -68,8 +74,9 @@ def test_odd_poses(refiner, photo, name):
 
 
 @pytest.mark.parametrize(("count", "batch_size"), [(4, 64), (5, 1)], ids=["one batch", "alone"])
-def test_the_order_of_people_does_not_matter(refiner, photo, count, batch_size):
+def test_the_order_of_people_does_not_matter(refiner, photo, count, batch_size, large_batches):
     """In batches of other sizes the network rounds otherwise, and a closer look passes that through it again."""
+    assert refiner._batch(batch_size) in (1, 64)
     poses, order = people(count), np.array([3, 0, 4, 1, 2])
     order = order[order < count]
     straight, shuffled = (refiner.refine(photo, p, batch_size=batch_size) for p in (poses, poses[order]))
@@ -110,7 +117,8 @@ def test_empty_in_empty_out_without_weights(photo):
     assert refine(photo, nobody, model="no/such/folder").shape == (0, 17, 3)
 
 
-def test_the_batch_size_changes_nothing(refiner, photo, pose):
+def test_the_batch_size_changes_nothing(refiner, photo, pose, large_batches):
+    assert refiner._batch(64) == 64
     crowd = np.nan_to_num(pose) + RNG.normal(0, 4, (9, 17, 3)).astype(np.float32)
     assert np.abs(refiner.refine(photo, crowd) - refiner.refine(photo, crowd, batch_size=1)).max() < 0.01
 
@@ -138,6 +146,13 @@ class Moving(Refiner):
         found[np.nanmean(found[..., 0], 1) > 300, :, 0] -= 60
         with_scores = np.concatenate([np.nan_to_num(found), np.full((*found.shape[:2], 1), 0.9)], -1)
         return torch.from_numpy(with_scores.astype(np.float32))
+
+
+@pytest.mark.filterwarnings("ignore:CPU Autocast")
+def test_a_callers_autocast_does_not_reach_in(refiner, photo, pose):
+    with torch.autocast("cpu", torch.bfloat16):
+        found = refiner.refine(photo, pose)
+    np.testing.assert_array_equal(found, refiner.refine(photo, pose))
 
 
 def test_poses_in_shares_of_the_image_are_told(photo):

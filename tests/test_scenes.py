@@ -45,6 +45,21 @@ def test_crops_are_rgb(on_host, monkeypatch):
     assert not torch.equal(rgb, bgr)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "view",
+    [lambda image: image, lambda image: image[:, ::-1], lambda image: image[::2]],
+    ids=["whole", "mirrored", "rows"],
+)
+def test_images_on_a_device_may_be_read_only_and_of_any_strides(view, monkeypatch):
+    monkeypatch.setattr(scenes, "ON_HOST", ())
+    image, matrices = view(NOISE.copy()), crop_matrices(np.array([[90, 60]], np.float32), np.array([80], np.float32))
+    before = image.copy()
+    image.setflags(write=False)
+    assert torch.equal(Picture(image, "rgb").crops(matrices, CPU), Picture(before, "rgb").crops(matrices, CPU))
+    np.testing.assert_array_equal(image, before)
+
+
 def test_joined_views_are_each_of_their_own_picture():
     first, second = scene_of(some_poses(3)), scene_of(some_poses(2, seed=1), "bgr")
     rows = np.array([2, 0]), np.array([0, 1])
@@ -67,7 +82,19 @@ def test_a_picture_is_copied_to_its_device_once(monkeypatch):
         views.crops(CPU)
     levels = scene.picture._levels
     scene.views(np.array([0])).crops(CPU)
+    assert levels is not None
     assert closer.picture._levels is levels
+    scene.picture.release()
+    assert scene.picture._levels is None
+
+
+def test_large_images_stay_on_the_host(monkeypatch):
+    monkeypatch.setattr(scenes, "ON_HOST", ())
+    monkeypatch.setattr(scenes, "LARGE", NOISE.nbytes - 1)
+    scene = scene_of(some_poses(2), "bgr")
+    views = scene.views(np.arange(2))
+    np.testing.assert_array_equal(views.crops(CPU), cut_crops(NOISE, views.matrices)[..., ::-1])
+    assert scene.picture._levels is None
 
 
 def test_a_closer_look_is_at_what_was_found():

@@ -4,7 +4,9 @@ import ctypes
 import hashlib
 import logging
 import os
+import platform
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -17,20 +19,22 @@ from pose_refine.onnx_model import OnnxModel
 from pose_refine.scenes import Views
 
 BACKENDS = ("torch", "onnx")
-# Bytes: so large may a batch make the largest of a network's layers on CPUs. What is larger, glibc hands back to the
-# system, to be faulted in anew each time (DEFAULT_MMAP_THRESHOLD_MAX, mallopt(3)), if it is not told to keep it.
+# Bytes: so large may a batch make the largest of a network's layers on CPUs, or a crop a core, if more. Larger ones
+# glibc hands back to the system, to be faulted in anew each time (DEFAULT_MMAP_THRESHOLD_MAX, mallopt(3)), if it is
+# not told to keep them.
 LARGEST_LAYER, LARGEST_KEPT = 32 << 20, 96 << 20
 FEW = 4  # people at once, for each thread of ONNX Runtime, and before a model is there
 Load = Callable[[], Model | OnnxModel]
 log = logging.getLogger(__name__)
-_largest_layer = LARGEST_LAYER
+_largest_layer = LARGEST_LAYER if platform.libc_ver()[0] == "glibc" else LARGEST_KEPT
 
 
 def keep_memory() -> None:
-    """Ask glibc to keep freed memory for the next batch, instead of handing activations back to the system.
+    """Ask glibc to keep freed memory for the next batch, instead of handing activations back to the system; batches on
+    CPUs may then be larger.
 
-    Faulting them in anew costs a fifth to a third of the time on CPUs (tests/benchmarks/experiments.md). It is for
-    processes that are this project's own: it holds for all that a process allocates with malloc.
+    Faulting them in anew costs up to an eighth of the time there (tests/benchmarks/experiments.md). It is for processes
+    that are this project's own: it holds for all that a process allocates with malloc.
     """
     global _largest_layer
     try:
@@ -108,11 +112,21 @@ def choose(
     return load, place
 
 
-def cpu_batch(model: Model | OnnxModel | None) -> int:
-    """How many people at once suit a CPU."""
+def batch_of(model: Model | OnnxModel | None, device: torch.device, most: int) -> int:
+    """How many people to look at once, at most `most`; of a model that looks at mirror images, each is two crops."""
+    crops = 1 + (isinstance(model, Model) and model.flip)
+    if device.type != "cpu":
+        return max(1, most // crops)
     if not isinstance(model, Model):
-        return FEW * (model.parts if model else 1)
-    return max(1, _largest_layer // (4 * largest_layer(model.network.config) * (1 + model.flip)))
+        return min(most, FEW * (model.parts if model else 1))
+    fit = _largest_layer // (4 * largest_layer(model.network.config))
+    return min(most, max(1, fit // crops, torch.get_num_threads() // crops))
+
+
+def own_precision(device: torch.device) -> AbstractContextManager[object]:
+    """A caller's autocast does not reach in."""
+    known = torch.amp.is_autocast_available(device.type)
+    return torch.autocast(device.type, enabled=False) if known else nullcontext()
 
 
 def within_memory(look: Callable[[Views], Tensor], views: Views) -> Tensor:

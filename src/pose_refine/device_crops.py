@@ -8,11 +8,9 @@ from torch import Tensor
 from pose_refine._types import AnyArray, Floats
 from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH, GREY, reductions, shrunk_matrices
 
-STRIP = 1 << 25  # numbers: of a large image so many are shrunk at once
-
 
 def upload(array: AnyArray, device: torch.device) -> Tensor:
-    """A small array on `device`. To CUDA from pinned memory: any other copy would wait for all that is under way."""
+    """An array on `device`. To CUDA from pinned memory: any other copy would wait for all that is under way."""
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
@@ -31,9 +29,7 @@ class Levels:
     def at(self, reduction: int) -> Tensor:
         """(H / reduction, W / reduction, 3) uint8, rounded up: means of reduction x reduction pixels."""
         if reduction not in self._shrunk:
-            rows = max(1, STRIP // (self.image[0].numel() * reduction)) * reduction
-            strips = (self.image[start : start + rows] for start in range(0, len(self.image), rows))
-            self._shrunk[reduction] = torch.cat([shrink(strip, reduction) for strip in strips])
+            self._shrunk[reduction] = shrink(self.image, reduction)
         return self._shrunk[reduction]
 
 

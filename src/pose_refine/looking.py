@@ -127,15 +127,18 @@ class Looker:
         return np.array(self.known[name], dtype=np.float32).reshape(count, JOINTS, 3)
 
     def _look(self, asked: Sequence[Asked]) -> list[Floats]:
-        """Batches across frames: only one batch of crops is held at a time."""
+        """Batches across frames: of one batch's frames and crops alone does the device hold anything at a time."""
         size = self.refiner._batch(self.batch_size)
         queue = [(n, row) for n, (_, _, rows) in enumerate(asked) for row in rows]
         found: list[Tensor] = []
         for start in range(0, len(queue), size):
             part = queue[start : start + size]
             parts = {n: np.array([row for m, row in part if m == n]) for n, _ in part}
-            views = [asked[n][1].views(rows) for n, rows in parts.items()]
+            scenes = [asked[n][1] for n in parts]
+            views = [scene.views(rows) for scene, rows in zip(scenes, parts.values(), strict=True)]
             found.append(self.refiner._look(joined(views)))
+            for scene in scenes:
+                scene.picture.release()
         ends = np.cumsum([len(rows) for _, _, rows in asked])[:-1]
         together = torch.cat(found).cpu().numpy() if found else np.empty((0, JOINTS, 3), np.float32)
         return np.split(together, ends) if asked else []

@@ -275,7 +275,7 @@ class Refiner:
 
     def _batch(self, size: int) -> int:
         """How many people at once, where at most `size` are wanted."""
-        return min(size, backends.cpu_batch(self._loaded)) if self.device.type == "cpu" else size
+        return backends.batch_of(self._loaded, self.device, size)
 
     def _look(self, views: Views) -> Tensor:
         """What the network says of one batch, (N, 19, 3) x, y in image pixels, score."""
@@ -287,8 +287,9 @@ class Refiner:
         place = torch.device("cpu") if isinstance(model, OnnxModel) else self.device
         arrays = (views.initial, views.others, views.shown, views.matrices)
         initial, others, shown, matrices = (upload(array, place) for array in arrays)
-        found, score = model(views.crops(place), initial, others, shown, self.dtype)
-        return torch.cat([to_image(found, matrices), score[..., None]], -1)
+        with backends.own_precision(place):
+            found, score = model(views.crops(place), initial, others, shown, self.dtype)
+            return torch.cat([to_image(found, matrices), score[..., None]], -1)
 
 
 _refiners: dict[tuple[Any, Any], Refiner] = {}

@@ -11,14 +11,16 @@ from torch import Tensor
 from pose_refine import device_crops
 from pose_refine._types import AnyArray, Bytes, Floats
 from pose_refine.crops import OTHERS, crop_boxes, crop_matrices, cut_crops, to_crop
-from pose_refine.device_crops import Levels
+from pose_refine.device_crops import Levels, upload
 
 ON_HOST = ("cpu", "mps")  # devices for which OpenCV cuts
+LARGE = (
+    1 << 26
+)  # bytes: larger images stay on the host, so that they need no more of a device's memory than their crops
 
 
 class Picture:
-    """An image that crops are cut out of: by the CPU, or by the device where the network runs, to which it is copied
-    once.
+    """An image that crops are cut out of: by the CPU, or by CUDA, where a copy of the image lies until `release`.
 
     Args:
         pixels: uint8 (H, W, 3), any strides.
@@ -31,14 +33,18 @@ class Picture:
 
     def crops(self, matrices: Floats, device: torch.device) -> Tensor:
         """(B, CROP_HEIGHT, CROP_WIDTH, 3) uint8 RGB on `device`; `matrices` (B, 2, 3), crop pixels to image pixels."""
-        if device.type in ON_HOST:
+        if device.type in ON_HOST or self.pixels.nbytes > LARGE:
             crops = cut_crops(self.pixels, matrices)
-            crops = np.ascontiguousarray(crops[..., ::-1]) if self.order == "bgr" else crops
-            return torch.from_numpy(crops).to(device)
+            return upload(np.ascontiguousarray(crops[..., ::-1]) if self.order == "bgr" else crops, device)
         if self._levels is None:
-            self._levels = Levels(torch.from_numpy(np.ascontiguousarray(self.pixels)).to(device))
+            pixels = np.require(self.pixels, requirements=("C", "W"))  # torch warns of what may not be written to
+            self._levels = Levels(upload(pixels, device))
         cut = device_crops.cut_crops(self._levels, matrices)
         return cut.flip(-1) if self.order == "bgr" else cut
+
+    def release(self) -> None:
+        """Give back the device's memory."""
+        self._levels = None
 
 
 @dataclass(frozen=True)

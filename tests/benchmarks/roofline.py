@@ -14,6 +14,7 @@ from typing import Any
 import tables
 import torch
 from speed import MODELS, bare
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.benchmark import Timer
 
@@ -39,6 +40,14 @@ def rates(device: torch.device, dtype: torch.dtype) -> tuple[float, float]:
     copy = torch.empty_like(numbers)
     moved = 2 * numbers.numel() * numbers.element_size()
     return 2 * side**3 / seconds(lambda: a @ b), moved / seconds(lambda: copy.copy_(numbers))
+
+
+def filled(network: nn.Module) -> nn.Module:
+    """Training starts from zeros, which `Convolutions` would not count."""
+    for parameter in network.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter)
+    return network
 
 
 class Convolutions(TorchDispatchMode):
@@ -70,7 +79,7 @@ def main() -> None:
     print(f"{operations / 1e12:.3f} T operations, {moved / 1e9:.1f} GB a second; {torch.get_num_threads()} CPU threads")
     rows = []
     for name in ("base without flip", "small"):
-        network = Network(MODELS[name][0]).eval().to(device, memory_format=torch.channels_last)
+        network = filled(Network(MODELS[name][0])).eval().to(device, memory_format=torch.channels_last)
         look = torch.autocast(device.type, dtype, enabled=dtype != torch.float32)(
             bare(network, arguments.people, arguments.people)
         )

@@ -170,7 +170,7 @@ def each(spent: dict[str, float]) -> dict[str, float]:
 
 
 def beside_rivals(ours: dict[str, Refiner], runtime: str, where: Where) -> dict[str, float]:
-    """refine() of as many people as its batches hold beside other networks; milliseconds a person, all in one run."""
+    """refine() of eight people (64 on a GPU) beside other networks; milliseconds a person, all in one run."""
     people = 8 if where.device == "cpu" else 64
     image, poses = crowd(people)
     lightning = rivals.MoveNetLightning().eval()
@@ -316,8 +316,8 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16; default: %(default)s")
     arguments = parser.parse_args()
     where = Where(arguments.device, arguments.dtype)
-    if arguments.readme and where != Where():
-        parser.error("--readme: the table is of CPUs and float32")
+    if where != Where() and (arguments.readme or arguments.out == OUT):
+        parser.error(f"{OUT.name} and README.md are of CPUs in float32: another -o, and no --readme")
     result = json.loads(arguments.out.read_text()) if arguments.only and arguments.out.exists() else {}
     result |= {"machine": machine(where.device, where.dtype)}
     result |= {name: PARTS[name](where) for name in arguments.only or PARTS}
