@@ -77,11 +77,6 @@ def test_batches_on_cpus_suit_memory_and_cores(config, flip, people, kept, cores
     assert batch_of(model, cpu, 64) == kept
 
 
-def test_a_batch_before_a_model_is_there():
-    assert batch_of(None, torch.device("cpu"), 64) == 4
-    assert batch_of(None, torch.device("cpu"), 2) == 2
-
-
 @pytest.mark.parametrize(("flip", "most", "people"), [(False, 64, 64), (True, 64, 32), (True, 1, 1)])
 def test_batches_elsewhere_are_as_many_crops_as_people_are_allowed(flip, most, people):
     with torch.device("meta"):

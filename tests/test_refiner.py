@@ -138,7 +138,7 @@ class Moving(Refiner):
 
     def __init__(self):
         super().__init__(lambda: pytest.fail("there are no weights"), device="cpu")
-        self.seen = []
+        self.seen, self._batch = [], int  # as many as are wanted: there is no model to ask
 
     def _look(self, views):
         self.seen.append((to_image(views.initial, views.matrices), to_image(views.shown, views.matrices)))

@@ -27,7 +27,7 @@ class Obedient(Refiner):
 
     def __init__(self, score=0.9):
         super().__init__(lambda: pytest.fail("there are no weights"), device="cpu")
-        self.score, self.looks = score, 0
+        self.score, self.looks, self._batch = score, 0, int  # as many as are wanted: there is no model to ask
 
     def _look(self, views):
         self.looks += len(views.shown)

@@ -23,7 +23,7 @@ BACKENDS = ("torch", "onnx")
 # glibc hands back to the system, to be faulted in anew each time (DEFAULT_MMAP_THRESHOLD_MAX, mallopt(3)), if it is
 # not told to keep them.
 LARGEST_LAYER, LARGEST_KEPT = 32 << 20, 96 << 20
-FEW = 4  # people at once, for each thread of ONNX Runtime, and before a model is there
+ONNX_BATCH = 4  # people at once, for each thread of ONNX Runtime
 Load = Callable[[], Model | OnnxModel]
 log = logging.getLogger(__name__)
 _largest_layer = LARGEST_LAYER if platform.libc_ver()[0] == "glibc" else LARGEST_KEPT
@@ -112,13 +112,13 @@ def choose(
     return load, place
 
 
-def batch_of(model: Model | OnnxModel | None, device: torch.device, most: int) -> int:
+def batch_of(model: Model | OnnxModel, device: torch.device, most: int) -> int:
     """How many people to look at once, at most `most`; of a model that looks at mirror images, each is two crops."""
-    crops = 1 + (isinstance(model, Model) and model.flip)
+    if isinstance(model, OnnxModel):
+        return min(most, ONNX_BATCH * model.parts) if device.type == "cpu" else most
+    crops = 1 + model.flip
     if device.type != "cpu":
         return max(1, most // crops)
-    if not isinstance(model, Model):
-        return min(most, FEW * (model.parts if model else 1))
     fit = _largest_layer // (4 * largest_layer(model.network.config))
     return min(most, max(1, fit // crops, torch.get_num_threads() // crops))
 

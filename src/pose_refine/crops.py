@@ -21,6 +21,8 @@ OTHERS = 3  # people nearby whose poses the network sees beside one's own
 KEPT = 0.7  # mean similarity of found to initial joints below which a person is looked at again
 GREY = 128  # what lies outside the image; 0 after the network's normalisation
 MAX_REDUCTION = 2.0  # beyond it the image is shrunk by averaging first, else bilinear sampling skips pixels
+# (19,) crop pixels: 2 sigma sqrt(area) of each joint, for a person whose area is a quarter of its box height squared
+OKS_UNITS = SIGMAS * np.float32(CROP_HEIGHT / MARGIN)
 Points = TypeVar("Points", Floats, Tensor)
 
 
@@ -102,7 +104,7 @@ def far_off(initial: Floats, found: Floats, matrices: Floats) -> AnyArray:
     Returns:
         (R,) rows.
     """
-    unit = SIGMAS * (matrices[:, :1, 0] * (CROP_HEIGHT / MARGIN))  # as `model.oks_distance`
+    unit = OKS_UNITS * matrices[:, :1, 0]  # as `model.oks_distance`
     apart = np.linalg.norm(found[..., :2] - initial, axis=-1) / unit
     given = np.maximum((~np.isnan(apart)).sum(1), 1)
     return np.flatnonzero(np.nan_to_num(np.exp(-np.square(apart) / 2)).sum(1) / given < KEPT)

@@ -128,6 +128,8 @@ class Looker:
 
     def _look(self, asked: Sequence[Asked]) -> list[Floats]:
         """Batches across frames: of one batch's frames and crops alone does the device hold anything at a time."""
+        if not asked:
+            return []
         size = self.refiner._batch(self.batch_size)
         queue = [(n, row) for n, (_, _, rows) in enumerate(asked) for row in rows]
         found: list[Tensor] = []
@@ -140,5 +142,4 @@ class Looker:
             for scene in scenes:
                 scene.picture.release()
         ends = np.cumsum([len(rows) for _, _, rows in asked])[:-1]
-        together = torch.cat(found).cpu().numpy() if found else np.empty((0, JOINTS, 3), np.float32)
-        return np.split(together, ends) if asked else []
+        return np.split(torch.cat(found).cpu().numpy(), ends)

@@ -7,10 +7,9 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from pose_refine.crops import CROP_HEIGHT, MARGIN
+from pose_refine.crops import OKS_UNITS
 from pose_refine.encoding import DOUBT, mass_at, mirrored, mirrored_back, network_inputs, peaks, probability_of
 from pose_refine.network import Network, NetworkConfig
-from pose_refine.skeletons import SIGMAS
 
 EVIDENCE = 24  # numbers a joint that the decision sees
 GIVEN = 0  # of them: whether the pose claims the joint
@@ -135,17 +134,16 @@ def mean_over_joints(values: Tensor, weight: Tensor) -> Tensor:
 
 
 def oks_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Distance of joints (..., K, 2) in OKS units, 2 sigma sqrt(area), for a person whose area is a quarter of its box
-    height squared."""
+    """Distance of joints (..., K, 2), crop pixels, in OKS_UNITS."""
     distance: Tensor = torch.linalg.vector_norm(a - b, dim=-1) / oks_units(a.device)
     return distance
 
 
 @cache
 def oks_units(device: torch.device) -> Tensor:
-    """(K,) crop pixels, as of `oks_distance`; copied to a device once, as `encoding.joint_mirror`."""
+    """OKS_UNITS, copied to a device once, as `encoding.joint_mirror`."""
     with torch.inference_mode(False):
-        return torch.as_tensor(SIGMAS * (CROP_HEIGHT / MARGIN), device=device)
+        return torch.as_tensor(OKS_UNITS, device=device)
 
 
 def taken(points: Tensor, others: Tensor) -> Tensor:

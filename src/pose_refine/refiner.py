@@ -275,7 +275,7 @@ class Refiner:
 
     def _batch(self, size: int) -> int:
         """How many people at once, where at most `size` are wanted."""
-        return backends.batch_of(self._loaded, self.device, size)
+        return backends.batch_of(self._model, self.device, size)
 
     def _look(self, views: Views) -> Tensor:
         """What the network says of one batch, (N, 19, 3) x, y in image pixels, score."""
