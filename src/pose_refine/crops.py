@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from pose_refine._types import AnyArray, Bytes, Floats
+from pose_refine.bodies import lean, one_body
 from pose_refine.skeletons import NETWORK, SIGMAS, Skeleton, convert
 
 CROP_HEIGHT, CROP_WIDTH = 256, 192
@@ -26,24 +27,31 @@ OKS_UNITS = SIGMAS * np.float32(CROP_HEIGHT / MARGIN)
 Points = TypeVar("Points", Floats, Tensor)
 
 
-def crop_boxes(keypoints: Floats, image_shape: tuple[int, int]) -> tuple[Floats, Floats]:
-    """Where to cut, from the input pose alone.
+def crop_boxes(keypoints: Floats, image_shape: tuple[int, int]) -> tuple[Floats, Floats, Floats]:
+    """Where to cut, from the joints of one body alone (see `bodies.one_body`).
 
-    The crop is MARGIN times the box of the joints that are there, widened to the crop's aspect. A pose without extent
-    (one joint, or all in one point) does not say how large its person is: a third of the image's height is taken.
+    The crop is MARGIN times the box of these joints, widened to the crop's aspect, and turned as the body is (see
+    `bodies.lean`). A pose without extent (one joint, or all in one point) does not say how large its person is: a third
+    of the image's height is taken.
 
     Args:
-        keypoints: (N, K, 2) image pixels, NaN where missing; each person has at least one joint.
+        keypoints: (N, K, 2) image pixels, NaN where missing or of somebody else; each person has at least one joint.
+            The first 19 are the network's joints, others only count for the box.
         image_shape: Height and width of the image, pixels.
 
     Returns:
-        Centres (N, 2) and crop heights (N,), image pixels.
+        Centres (N, 2) and crop heights (N,), image pixels; rotation (N,) radians, clockwise as seen on the screen.
     """
-    low, high = np.nanmin(keypoints, axis=1), np.nanmax(keypoints, axis=1)
-    extent = high - low
+    rotation = lean(keypoints[:, : len(NETWORK.joints)])
+    cos, sin = np.cos(rotation), np.sin(rotation)
+    axes = np.stack([np.stack([cos, sin], -1), np.stack([-sin, cos], -1)], 1)  # the crop's, in the image
+    within = np.einsum("nkc,nac->nka", keypoints, axes)
+    low, high = np.nanmin(within, axis=1), np.nanmax(within, axis=1)
+    extent, middle = high - low, (low + high) / 2
     height = np.maximum(extent[:, 1], extent[:, 0] * (CROP_HEIGHT / CROP_WIDTH)) * MARGIN
     height = np.where(extent.max(1) < 1.0, image_shape[0] / 3, height)
-    return ((low + high) / 2).astype(np.float32), np.maximum(height, 8.0).astype(np.float32)
+    centres = np.einsum("na,nac->nc", middle, axes)
+    return centres.astype(np.float32), np.maximum(height, 8.0).astype(np.float32), rotation.astype(np.float32)
 
 
 def crop_matrices(centres: Floats, heights: Floats, rotation: Floats | None = None) -> Floats:
@@ -83,13 +91,31 @@ def to_crop(points: Floats, matrices: Floats) -> Floats:
     return placed.reshape(points.shape).astype(np.float32)
 
 
-def where_to_cut(keypoints: Floats, source: Skeleton, shape: tuple[int, int]) -> tuple[Floats, Floats]:
-    """Poses (N, K, C >= 2) of people with a joint, to the network's joints (N, 19, 2) and the crops' maps (N, 2, 3)."""
+def where_to_cut(keypoints: Floats, source: Skeleton, shape: tuple[int, int]) -> tuple[Floats, Floats, Floats]:
+    """Where to look for people who have a joint.
+
+    Args:
+        keypoints: (N, K, C >= 2) image pixels, NaN where missing.
+        source: Their skeleton.
+        shape: Height and width of the image, pixels.
+
+    Returns:
+        What was claimed, (N, 19, 2) the network's joints; what of it can be one body's, (N, 19, 2): that is what the
+        network is shown; and the crops' maps (N, 2, 3).
+    """
     keypoints = keypoints[..., :2]
     known = convert(keypoints, source, NETWORK)
+    shown = one_body(known)
     lost = np.isnan(known[..., :1]).all(1, keepdims=True)  # only joints that the network does not know
-    anchors = np.concatenate([known, np.where(lost, keypoints, np.float32(np.nan))], 1)
-    return known, crop_matrices(*crop_boxes(anchors, shape))
+    anchors = np.concatenate([shown, np.where(lost, keypoints, np.float32(np.nan))], 1)
+    return known, shown, crop_matrices(*crop_boxes(anchors, shape))
+
+
+def scales(matrices: Points) -> Points:
+    """Image pixels a crop pixel, (N,), of `matrices` (N, 2, 3)."""
+    a, b = matrices[:, 0, 0], matrices[:, 1, 0]
+    size: Points = (a * a + b * b) ** 0.5
+    return size
 
 
 def far_off(initial: Floats, found: Floats, matrices: Floats) -> AnyArray:
@@ -104,7 +130,7 @@ def far_off(initial: Floats, found: Floats, matrices: Floats) -> AnyArray:
     Returns:
         (R,) rows.
     """
-    unit = OKS_UNITS * matrices[:, :1, 0]  # as `model.oks_distance`
+    unit = OKS_UNITS * scales(matrices)[:, None]  # as `model.oks_distance`
     apart = np.linalg.norm(found[..., :2] - initial, axis=-1) / unit
     given = np.maximum((~np.isnan(apart)).sum(1), 1)
     return np.flatnonzero(np.nan_to_num(np.exp(-np.square(apart) / 2)).sum(1) / given < KEPT)
@@ -115,7 +141,7 @@ def cut_crops(image: Bytes, matrices: Floats, width: int = CROP_WIDTH) -> Bytes:
 
     Args:
         image: (H, W, 3) uint8, any strides.
-        matrices: (N, 2, 3) crop pixels to image pixels, without rotation.
+        matrices: (N, 2, 3) crop pixels to image pixels.
         width: Of the crops, pixels.
 
     Returns:
@@ -123,14 +149,15 @@ def cut_crops(image: Bytes, matrices: Floats, width: int = CROP_WIDTH) -> Bytes:
     """
     crops = np.full((len(matrices), CROP_HEIGHT, width, 3), GREY, dtype=np.uint8)
     matrices = matrices.astype(np.float64)
-    size, offset = np.array([image.shape[1], image.shape[0]]), matrices[:, :, 2]
+    size = np.array([image.shape[1], image.shape[0]])
     reduction = reductions(matrices, image.shape)
     # Only the part of the image that a crop shows is touched: a person in a huge image costs no more.
     around = 2 * reduction[:, None]
-    low = np.clip(np.floor(offset) - around, 0, size).astype(int)
-    far_corner = matrices[:, :, :2] @ (width - 1, CROP_HEIGHT - 1) + offset
-    high = np.clip(np.ceil(far_corner) + 1 + around, 0, size).astype(int)
-    inner = np.concatenate([matrices[:, :, :2], (offset - low)[..., None]], 2)
+    ends = np.array([[0, 0], [width - 1, 0], [0, CROP_HEIGHT - 1], [width - 1, CROP_HEIGHT - 1]], dtype=np.float64)
+    shown = to_image(np.broadcast_to(ends, (len(matrices), 4, 2)), matrices)
+    low = np.clip(np.floor(shown.min(1)) - around, 0, size).astype(int)
+    high = np.clip(np.ceil(shown.max(1)) + 1 + around, 0, size).astype(int)
+    inner = np.concatenate([matrices[:, :, :2], (matrices[:, :, 2] - low)[..., None]], 2)
     for n in np.flatnonzero((high > low).all(1)):
         (left, top), (right, bottom) = low[n], high[n]
         _cut_one(image[top:bottom, left:right], inner[n], int(reduction[n]), crops[n])
@@ -139,7 +166,7 @@ def cut_crops(image: Bytes, matrices: Floats, width: int = CROP_WIDTH) -> Bytes:
 
 def reductions(matrices: Floats, shape: Sequence[int]) -> AnyArray:
     """To 1 / how much of its size an image of that shape is shrunk for each crop (N,), before it is sampled."""
-    scale = matrices[:, 0, 0]
+    scale = scales(matrices)
     return np.where(scale >= MAX_REDUCTION, np.minimum(scale, min(shape[:2])), 1).astype(int)
 
 

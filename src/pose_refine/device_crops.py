@@ -44,7 +44,7 @@ def cut_crops(levels: Levels, matrices: Floats) -> Tensor:
 
     Args:
         levels: The image.
-        matrices: (N, 2, 3) crop pixels to image pixels, without rotation; at least one.
+        matrices: (N, 2, 3) crop pixels to image pixels; at least one.
 
     Returns:
         (N, CROP_HEIGHT, CROP_WIDTH, 3) uint8, channels in the image's order.
@@ -65,38 +65,29 @@ def sample(image: Tensor, matrices: Tensor) -> Tensor:
 
     The corners' pixels are gathered as bytes: a whole image in float32 would be 12 bytes a pixel.
     """
-    ends = ((1, CROP_HEIGHT, image.shape[0]), (0, CROP_WIDTH, image.shape[1]))
-    (rows, row_weights), (columns, column_weights) = (
-        corners(matrices[:, axis, axis], matrices[:, axis, 2], cells, size) for axis, cells, size in ends
-    )
     pixels, total = image.reshape(-1, 3), torch.zeros((), device=image.device)
-    for y, down in zip(rows, row_weights, strict=True):
-        for x, along in zip(columns, column_weights, strict=True):
-            inside = (y >= 0)[:, :, None] & (x >= 0)[:, None, :]
-            index = y.clamp_min(0)[:, :, None] * image.shape[1] + x.clamp_min(0)[:, None, :]
+    along, down = (places(matrices[:, axis], image.shape[1 - axis]) for axis in (0, 1))
+    for y, share_y in corners(down, image.shape[0]):
+        for x, share_x in corners(along, image.shape[1]):
+            inside = (y >= 0) & (x >= 0)
+            index = y.clamp_min(0) * image.shape[1] + x.clamp_min(0)
             values = torch.where(inside[..., None], pixels[index], GREY)
-            total = total + (down[:, :, None] * along[:, None, :])[..., None] * values
+            total = total + (share_y * share_x)[..., None] * values
     return total.round().to(torch.uint8)
 
 
-def corners(
-    scale: Tensor, offset: Tensor, cells: int, size: int
-) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Which pixels the crops' own lie between along an axis, -1 for those outside the image; and their weights.
-
-    Args:
-        scale: (N,) image pixels a crop pixel.
-        offset: (N,) where the first crop pixel lies, image pixels.
-        cells: Of a crop, along that axis.
-        size: Of the image, pixels.
-
-    Returns:
-        Pixels before and after, each (N, cells) integers, and weights alike.
+def places(rows: Tensor, size: int) -> Tensor:
+    """Where crop pixels lie along one axis of an image of that `size`, (N, CROP_HEIGHT, CROP_WIDTH), by the rows (N, 3)
+    of their maps for that axis. What is far outside is as grey as what is just outside, and integers can say it.
     """
-    place = scale[:, None] * torch.arange(cells, device=scale.device) + offset[:, None]
-    place = place.clamp(-2, size + 1)  # as grey as further out; integers can say it
+    across = rows[:, 0, None, None] * torch.arange(CROP_WIDTH, device=rows.device)
+    down = rows[:, 1, None, None] * torch.arange(CROP_HEIGHT, device=rows.device)[:, None]
+    return (across + down + rows[:, 2, None, None]).clamp(-2, size + 1)
+
+
+def corners(place: Tensor, size: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """The pixels before and after each place along an axis, -1 for those outside the image, with their weights."""
     low = place.floor()
-    before, after = low.long(), low.long() + 1
     share = place - low
-    found = tuple(torch.where((p >= 0) & (p < size), p, -1) for p in (before, after))
-    return (found[0], found[1]), (1 - share, share)
+    before, after = (torch.where((p >= 0) & (p < size), p, -1) for p in (low.long(), low.long() + 1))
+    return (before, 1 - share), (after, share)

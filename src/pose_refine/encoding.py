@@ -32,6 +32,13 @@ def joint_mirror(device: torch.device) -> Tensor:
         return torch.as_tensor(NETWORK.mirror, device=device)
 
 
+@cache
+def two_sided(device: torch.device) -> Tensor:
+    """(K,) 1 for joints that have a mirror joint, else 0; as `joint_mirror`."""
+    with torch.inference_mode(False):
+        return (joint_mirror(device) != torch.arange(len(NETWORK.mirror), device=device)).float()
+
+
 def mirrored(points: Tensor) -> Tensor:
     """Crop pixels (..., K, 2) in the crop mirrored left to right; a left joint becomes the right one."""
     turned = points[..., joint_mirror(points.device), :]

@@ -3,18 +3,31 @@
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from pose_refine.crops import OKS_UNITS
-from pose_refine.encoding import DOUBT, mass_at, mirrored, mirrored_back, network_inputs, peaks, probability_of
-from pose_refine.network import Network, NetworkConfig
+from pose_refine.encoding import (
+    DOUBT,
+    joint_mirror,
+    mass_at,
+    mirrored,
+    mirrored_back,
+    network_inputs,
+    peaks,
+    probability_of,
+    two_sided,
+)
+from pose_refine.network import Network, NetworkConfig, meant
 
-EVIDENCE = 24  # numbers a joint that the decision sees
-GIVEN = 0  # of them: whether the pose claims the joint
-HYPOTHESES = 3  # where a joint may be: claimed, found, found while doubting the claim
+GIVEN = 0  # of what the decision sees of a joint: whether the pose claims it
+HYPOTHESES = 4  # where a joint may be: claimed, found, found while doubting the claim, found without it
+EVIDENCE = 41  # numbers a joint that the decision sees
 MARGIN_OF_PROOF = 0.35  # so much better a place far from the claim must be: good joints must stay good
+FAR = 10.0  # OKS units: further apart is the same to the decision
+MOST_SHRUNK = 5.0  # a person is seen at 1 / 2 ** 5 of the crop's resolution at least
 
 
 @dataclass(frozen=True)
@@ -23,7 +36,7 @@ class Evidence:
 
     Attributes:
         places: (B, HYPOTHESES, K, 2) crop pixels: claimed by the initial pose (equal to found where missing), found by
-            the network, found by it while it doubts the claim.
+            the network, found by it while it doubts the claim, found by it where it does not know the claim.
         features: (B, K, EVIDENCE).
     """
 
@@ -31,83 +44,107 @@ class Evidence:
     features: Tensor
 
 
+class Prompt(NamedTuple):
+    """What the network is told of each crop beside its pixels; coordinates are crop pixels, NaN where missing.
+
+    Attributes:
+        initial: (B, K, 2) the poses that are to be judged.
+        others: (B, M, K, 2) poses of M people nearby; M may be 0.
+        shown: (B, K, 2) the poses that the network sees: of the initial ones what can be one body's at first, what was
+            found the second time.
+        detail: (B,) image pixels a crop pixel.
+        mpii: (B,) bool, whether the joints are meant as MPII's.
+    """
+
+    initial: Tensor
+    others: Tensor
+    shown: Tensor
+    detail: Tensor
+    mpii: Tensor
+
+
 def look(
-    network: Network,
-    image: Tensor,
-    initial: Tensor,
-    others: Tensor,
-    shown: Tensor,
-    dtype: torch.dtype = torch.float32,
-    *,
-    flip: bool = False,
+    network: Network, image: Tensor, prompt: Prompt, dtype: torch.dtype = torch.float32, *, flip: bool = False
 ) -> Evidence:
-    """Look at crops (B, 3, H, W) with the poses `shown` (B, K, 2), once believing them and once in doubt, and judge the
-    initial poses (B, K, 2) by what is found: the same ones at first, better ones the second time.
+    """Look at crops (B, 3, H, W) with the poses that are shown, once believing them and once in doubt, and judge the
+    initial poses by what is found: the same ones at first, better ones the second time.
 
-    With `flip`, at their mirror images too, and both answers' mean is what counts: the flip test of stacked hourglasses
-    (Newell et al. 2016), at twice the cost.
+    With `flip`, look at their mirror images too, without any pose: what is found there owes nothing to the claim. That
+    is twice the cost.
     """
+    return gather_evidence(heat_maps(network, image, prompt, dtype, flip=flip), prompt)
+
+
+def heat_maps(network: Network, image: Tensor, prompt: Prompt, dtype: torch.dtype, *, flip: bool) -> Tensor:
+    """The network's heat maps, believing, in doubt, and without the pose: (3, B, K, h, w) logits, float32.
+
+    Only the last layers run twice for doubt: it touches the fine pose maps alone. Without `flip`, the third are those
+    in doubt once more.
+    """
+    shown, others, count = prompt.shown, prompt.others, image.shape[0]
     if flip:  # as one batch: a person alone leaves a device half idle
-        turned = image.flip(3), mirrored(shown), mirrored(others)
-        pairs = zip((image, shown, others), turned, strict=True)
-        crops, poses, people = (torch.cat(pair) for pair in pairs)
-        both, count = heat_maps(network, crops, poses, people, dtype), image.shape[0]
-        logits = (both[:, :count] + mirrored_back(both[:, count:])) / 2
-    else:
-        logits = heat_maps(network, image, shown, others, dtype)
-    return gather_evidence(logits, initial, others, shown)
-
-
-def heat_maps(network: Network, image: Tensor, shown: Tensor, others: Tensor, dtype: torch.dtype) -> Tensor:
-    """The network's heat maps, believing and in doubt: (2, B, K, h, w) logits, float32.
-
-    Only the last layers run twice: doubt touches the fine pose maps alone.
-    """
+        image = torch.cat([image, image.flip(3)])
+        shown = torch.cat([shown, torch.full_like(shown, torch.nan)])
+        others = torch.cat([others, mirrored(others)])
     image, pose8, pose4 = network_inputs(image, shown, others, network.config.size)
     # made on the device: nothing is copied there
     beliefs = torch.linspace(1, DOUBT, 2, dtype=pose4.dtype, device=pose4.device)[:, None]
     with nullcontext() if dtype == torch.float32 else torch.autocast(image.device.type, dtype):
-        context = network.context(*network.features(image), pose8)
-        logits = network.answers(context, pose4, beliefs)
-    return logits.float()
+        context = network.context(image, pose8, pose4)
+        first = tuple(part[:count] for part in context)
+        maps = meant(network.answers((first[0], first[1]), pose4[:count], beliefs), prompt.mpii).float()
+        if not flip:
+            return torch.cat([maps, maps[1:]])
+        rest = tuple(part[count:] for part in context)
+        alone = meant(network.answers((rest[0], rest[1]), pose4[count:], beliefs[:1]), prompt.mpii).float()
+    return torch.cat([maps, mirrored_back(alone)])
 
 
-def gather_evidence(logits: Tensor, initial: Tensor, others: Tensor, shown: Tensor) -> Evidence:
-    """Compare two looks' heat maps (2, B, K, h, w), believing and in doubt, with the initial pose (B, K, 2), the poses
-    of the people nearby (B, M, K, 2) and the pose that was shown (B, K, 2); crop pixels, NaN where missing.
+def gather_evidence(logits: Tensor, prompt: Prompt) -> Evidence:
+    """Compare what was found, (3, B, K, h, w) maps of `heat_maps`, with the initial pose, with the poses of the people
+    nearby and with the pose that was shown.
 
     How far a whole pose lies from what was found tells how good its estimator is: that is how the decision knows
     whom to believe without knowing the estimator.
     """
+    initial, others = prompt.initial, prompt.others
     logits = logits.contiguous()  # from channels last, once
     probability = probability_of(logits)
     points, peak = peaks(probability)
-    found, doubted = points
+    found, doubted, alone = points
     missing = torch.isnan(initial[..., 0])
     claimed = torch.where(missing[..., None], found, initial)
-    places = torch.stack([claimed, found, doubted], 1)
+    places = torch.stack([claimed, found, doubted, alone], 1)
     given = (~missing).float()
-    seen, seen_doubting = mass_at(probability, places.transpose(1, 2).expand(2, -1, -1, -1, -1)).unbind()
-    apart = oks_distance(torch.stack([found, doubted, found]), torch.stack([claimed, claimed, doubted]))
-    if_given = torch.stack([given, given, torch.ones_like(given)])  # 1 where there is a claim to measure from
+    # (3 maps, B, K, 4 places): how likely each of the looks holds each of the places
+    seen = mass_at(probability, places.transpose(1, 2).expand(3, -1, -1, -1, -1))
+    apart = oks_distance(
+        torch.stack([found, doubted, alone, found, found]), torch.stack([claimed, claimed, claimed, doubted, alone])
+    ).clamp(max=FAR)
+    if_given = torch.stack([given, given, given, torch.ones_like(given), torch.ones_like(given)])
     close, theirs = near(apart), taken(places, others)
-    kept = near(oks_distance(shown, claimed)).nan_to_num(0) * given  # 1 at the first look: it is the claim itself
+    kept = near(oks_distance(prompt.shown, claimed)).nan_to_num(0) * given  # 1 at the first look, where it was shown
+    detail = torch.log2(prompt.detail).clamp(-MOST_SHRUNK, 0) / MOST_SHRUNK
+    twins = near(oks_distance(places, places[:, :, joint_mirror(places.device)])) * two_sided(places.device)
     features = [
         given,
         *peak,
-        seen[..., 0] * given,
-        seen_doubting[..., 0] * given,
-        seen[..., 2],
-        seen_doubting[..., 1],
+        *(seen[..., 0] * given),
+        seen[0, ..., 2],
+        seen[0, ..., 3],
+        seen[1, ..., 1],
+        seen[2, ..., 1],
         *entropy(logits, probability) / 5,
         *torch.log1p(apart) * if_given,
         *close * if_given,
-        theirs[:, 1],
         theirs[:, 0] * given,
-        theirs[:, 2],
+        *theirs[:, 1:].unbind(1),
         kept,
-        *mean_over_joints(close, if_given),
-        mean_over_joints(peak[0], torch.ones_like(given)),
+        detail[:, None].expand_as(given),
+        twins[:, 0] * given,
+        *twins[:, 1:].unbind(1),
+        *mean_over_joints(close, if_given)[[0, 1, 2, 4]],
+        *mean_over_joints(peak[[0, 2]], torch.ones_like(given)),
         mean_over_joints(kept, given),
     ]
     return Evidence(places, torch.stack(features, -1))
@@ -205,7 +242,7 @@ class Model(nn.Module):
 
     Args:
         config: Shape of the network.
-        flip: Whether it looks at mirror images too (see `look`).
+        flip: Whether it looks at mirror images too, without the pose (see `look`).
     """
 
     def __init__(self, config: NetworkConfig, *, flip: bool = False) -> None:
@@ -214,24 +251,19 @@ class Model(nn.Module):
         self.decision = Decision(config.joints)
         self.flip = flip
 
-    def forward(
-        self, crops: Tensor, initial: Tensor, others: Tensor, shown: Tensor, dtype: torch.dtype = torch.float32
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, crops: Tensor, prompt: Prompt, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
         """Refine one pose a crop.
 
         Args:
             crops: (B, CROP_HEIGHT, CROP_WIDTH, 3) uint8 RGB.
-            initial: (B, K, 2) crop pixels, NaN where missing.
-            others: (B, M, K, 2) crop pixels, the poses of M people nearby, NaN where missing; M may be 0.
-            shown: (B, K, 2) crop pixels, the poses that the network sees: the initial ones at first, what was found
-                the second time.
+            prompt: What the network is told of them.
             dtype: Of the network, by autocast; what comes after it stays float32.
 
         Returns:
             Keypoints (B, K, 2) crop pixels, and P(within the OKS-0.85 radius) (B, K).
         """
         image = crops.permute(0, 3, 1, 2).to(memory_format=torch.channels_last).float() * (2 / 255) - 1
-        evidence = look(self.network, image, initial, others, shown, dtype, flip=self.flip)
+        evidence = look(self.network, image, prompt, dtype, flip=self.flip)
         quality, weight, right = self.decision(evidence.features)
         given = evidence.features[..., GIVEN]
         return blend(evidence.places, torch.sigmoid(quality), weight, given), torch.sigmoid(right)

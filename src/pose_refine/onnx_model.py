@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from pose_refine import weights
 from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH, OTHERS
-from pose_refine.model import Model
+from pose_refine.model import Model, Prompt
 from pose_refine.skeletons import NETWORK
 
 SUFFIX = ".onnx"
-INPUTS, OUTPUTS = ("crops", "initial", "others", "shown"), ("keypoints", "scores")
+INPUTS, OUTPUTS = ("crops", *Prompt._fields), ("keypoints", "scores")
 OPSET = 17  # the first with LayerNormalization
 EXTRA = 'ONNX needs more packages: pip install "pose-refine[onnx]"'
 _one_at_a_time = threading.Lock()  # what an export switches is torch's, not its own
@@ -32,8 +32,8 @@ class _Float32(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, crops: Tensor, initial: Tensor, others: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
-        keypoints, scores = self.model(crops, initial, others, shown)
+    def forward(self, crops: Tensor, *prompt: Tensor) -> tuple[Tensor, Tensor]:
+        keypoints, scores = self.model(crops, Prompt(*prompt))
         return keypoints, scores
 
 
@@ -72,7 +72,8 @@ def _traced(model: Model) -> bytes:
     joints = len(NETWORK.joints)
     crops = torch.zeros(2, CROP_HEIGHT, CROP_WIDTH, 3, dtype=torch.uint8)
     pose = torch.full((2, joints, 2), 50.0)
-    example = (crops, pose, torch.full((2, OTHERS, joints, 2), torch.nan), pose.clone())
+    others, mpii = torch.full((2, OTHERS, joints, 2), torch.nan), torch.tensor([True, False])
+    example = (crops, *Prompt(pose, others, pose.clone(), torch.ones(2), mpii))
     options: dict[str, Any] = {"opset_version": OPSET, "input_names": INPUTS, "output_names": OUTPUTS}
     options["dynamic_axes"] = {name: {0: "people"} for name in INPUTS + OUTPUTS}
     if "dynamo" in inspect.signature(torch.onnx.export).parameters:  # torch 2.4 has one exporter alone
@@ -134,13 +135,9 @@ class OnnxModel:
         if (inputs := tuple(given.name for given in self._session.get_inputs())) != INPUTS:
             raise ValueError(f"{name}: expected the inputs {INPUTS}, got {inputs}: export it anew with this version")
 
-    def __call__(
-        self, crops: Tensor, initial: Tensor, others: Tensor, shown: Tensor, dtype: torch.dtype = torch.float32
-    ) -> tuple[Tensor, Tensor]:
+    def __call__(self, crops: Tensor, prompt: Prompt, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
         """As `Model.forward`, with OTHERS people nearby, on CPU tensors or not; it has no dtype but float32."""
-        inputs = {
-            name: given.cpu().numpy() for name, given in zip(INPUTS, (crops, initial, others, shown), strict=True)
-        }
+        inputs = {name: given.cpu().numpy() for name, given in zip(INPUTS, (crops, *prompt), strict=True)}
         count = min(len(crops), self.parts)
         if count == 1:
             found = self._session.run(OUTPUTS, inputs)

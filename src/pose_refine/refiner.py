@@ -15,12 +15,12 @@ from pose_refine.crops import far_off, to_image, where_to_cut
 from pose_refine.device_crops import upload
 from pose_refine.frames import Frames, Image
 from pose_refine.images import read_image
-from pose_refine.model import Model
+from pose_refine.model import Model, Prompt
 from pose_refine.onnx_model import OnnxModel
 from pose_refine.poses import Refinement
 from pose_refine.questions import answer, ask, hand_back
 from pose_refine.scenes import Picture, Scene, Views
-from pose_refine.skeletons import get_skeleton
+from pose_refine.skeletons import MPII_CONVENTION, get_skeleton
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -159,8 +159,8 @@ class Refiner:
         question = ask(given, to, pixels.shape[:2])
         if not len(question.rows):
             return answer(question, None, recover)
-        known, matrices = where_to_cut(question.reachable, get_skeleton(given.skeleton), pixels.shape[:2])
-        scene = Scene(Picture(pixels, order), known, known, matrices)
+        known, shown, matrices = where_to_cut(question.reachable, get_skeleton(given.skeleton), pixels.shape[:2])
+        scene = Scene(Picture(pixels, order), known, shown, matrices, question.target.name in MPII_CONVENTION)
         found = self._refine_crops(scene, np.arange(len(known)), batch_size)
         if len(again := far_off(known, found, matrices)):
             found[again] = self._refine_crops(scene.closer(found), again, batch_size)
@@ -285,11 +285,10 @@ class Refiner:
     def _ask(self, views: Views) -> Tensor:
         model = self._model
         place = torch.device("cpu") if isinstance(model, OnnxModel) else self.device
-        arrays = (views.initial, views.others, views.shown, views.matrices)
-        initial, others, shown, matrices = (upload(array, place) for array in arrays)
+        prompt = Prompt(*(upload(getattr(views, name), place) for name in Prompt._fields))
         with backends.own_precision(place):
-            found, score = model(views.crops(place), initial, others, shown, self.dtype)
-            return torch.cat([to_image(found, matrices), score[..., None]], -1)
+            found, score = model(views.crops(place), prompt, self.dtype)
+            return torch.cat([to_image(found, upload(views.matrices, place)), score[..., None]], -1)
 
 
 _refiners: dict[tuple[Any, Any], Refiner] = {}

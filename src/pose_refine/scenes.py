@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pose_refine import device_crops
 from pose_refine._types import AnyArray, Bytes, Floats
-from pose_refine.crops import OTHERS, crop_boxes, crop_matrices, cut_crops, to_crop
+from pose_refine.crops import OTHERS, crop_boxes, crop_matrices, cut_crops, scales, to_crop
 from pose_refine.device_crops import Levels, upload
 
 ON_HOST = ("cpu", "mps")  # devices for which OpenCV cuts
@@ -56,7 +56,10 @@ class Views:
         picture: (B,) which of them each person is in.
         initial: (B, 19, 2) crop pixels, NaN where missing: the poses that are to be judged.
         others: (B, OTHERS, 19, 2) crop pixels, people nearby.
-        shown: (B, 19, 2) crop pixels, NaN where missing: the initial poses at first, later what was found.
+        shown: (B, 19, 2) crop pixels, NaN where missing: of the initial poses what can be one body's at first, later
+            what was found.
+        detail: (B,) image pixels a crop pixel.
+        mpii: (B,) whether the joints are meant as MPII's.
         matrices: (B, 2, 3) crop pixels to image pixels.
     """
 
@@ -65,6 +68,8 @@ class Views:
     initial: Floats
     others: Floats
     shown: Floats
+    detail: Floats
+    mpii: AnyArray
     matrices: Floats
 
     def __len__(self) -> int:
@@ -102,14 +107,16 @@ class Scene:
     Attributes:
         picture: The image.
         initial: (N, 19, 2) everybody's pose as it came, image pixels, NaN where missing.
-        shown: (N, 19, 2) everybody's pose as the network is to see it: at first the initial one.
+        shown: (N, 19, 2) everybody's pose as the network is to see it: at first what can be one body's of the initial.
         matrices: (N, 2, 3) crop pixels to image pixels.
+        mpii: Whether the joints that are asked for are meant as MPII's.
     """
 
     picture: Picture
     initial: Floats
     shown: Floats
     matrices: Floats
+    mpii: bool = False
 
     @cached_property
     def centres(self) -> Floats:
@@ -121,7 +128,10 @@ class Scene:
         matrices = self.matrices[rows]
         others = to_crop(nearest_others(self.shown, self.centres, rows), matrices)
         initial, shown = to_crop(self.initial[rows], matrices), to_crop(self.shown[rows], matrices)
-        return Views((self.picture,), np.zeros(len(rows), int), initial, others, shown, matrices)
+        mpii = np.full(len(rows), self.mpii)
+        return Views(
+            (self.picture,), np.zeros(len(rows), int), initial, others, shown, scales(matrices), mpii, matrices
+        )
 
     def closer(self, found: Floats) -> "Scene":
         """The same scene with what was `found` (N, 19, C >= 2), image pixels, in place of what was shown."""

@@ -129,6 +129,9 @@ DEFAULT_BY_COUNT = {
     17: "coco17", 16: "mpii16", 25: "body25", 26: "halpe26", 33: "mediapipe33", 133: "wholebody133", 136: "halpe136",
 }  # fmt: skip
 
+# Skeletons whose hips, shoulders, neck and top of the head are meant as MPII means them.
+MPII_CONVENTION = ("mpii16", "lsp14", "posetrack15")
+
 # Joints that lie in the middle of others: moved with them, never estimated by the network.
 MIDDLES = {
     "pelvis": ("left_hip", "right_hip"),

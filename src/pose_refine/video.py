@@ -25,7 +25,7 @@ from pose_refine.poses import Poses, Refinement
 from pose_refine.questions import answer, ask, compare, hand_back
 from pose_refine.refiner import Refiner
 from pose_refine.scenes import Picture, Scene
-from pose_refine.skeletons import MIDDLES, NETWORK, get_skeleton
+from pose_refine.skeletons import MIDDLES, MPII_CONVENTION, NETWORK, get_skeleton
 from pose_refine.smoothing import OneEuro, robust_fit, steady, unit_of, width_of
 from pose_refine.tracking import Linker
 
@@ -131,10 +131,10 @@ def first_looks(looker: Looker, frames: Iterable[Frame], settings: Settings) -> 
             frame.found = np.full((len(question.rows), JOINTS, 3), np.nan, np.float32)
             if len(question.rows):
                 source = get_skeleton(question.given.skeleton)
-                frame.known, matrices = where_to_cut(question.reachable, source, frame.shape)
+                frame.known, shown, matrices = where_to_cut(question.reachable, source, frame.shape)
                 if frame.image is not None and (settings.looks == 2 or frame.index % KEY == 0):
-                    scene = Scene(Picture(frame.image, frame.order), frame.known, frame.known, matrices)
-                    asked.append((frame, scene, np.arange(len(matrices))))
+                    picture, mpii = Picture(frame.image, frame.order), question.target.name in MPII_CONVENTION
+                    asked.append((frame, Scene(picture, frame.known, shown, matrices, mpii), np.arange(len(matrices))))
         for (frame, *_), found in zip(asked, looker.look(asked, "first"), strict=True):
             frame.found = found
         look_closer(looker, asked)
@@ -297,12 +297,14 @@ def with_hints(frame: Frame, hints: AnyArray, rows: AnyArray) -> Asked:
     """To show the network `rows` of a frame with hints (R, 19, 2) as their poses; without a hint, what is known."""
     known = np.where(np.isnan(hints), frame.best(), hints).astype(np.float32)
     lost = np.all(np.isnan(known), (1, 2))  # only joints that the network does not know: as in a photograph
-    matrices = where_to_cut(np.where(lost[:, None, None], 0, known), NETWORK, frame.shape)[1]
+    _, shown, matrices = where_to_cut(np.where(lost[:, None, None], 0, known), NETWORK, frame.shape)
+    shown[lost] = np.nan
     if lost.any():
         source = get_skeleton(frame.question.given.skeleton)
-        matrices[lost] = where_to_cut(frame.question.reachable, source, frame.shape)[1][lost]
+        matrices[lost] = where_to_cut(frame.question.reachable, source, frame.shape)[2][lost]
     assert frame.image is not None  # nobody is shown of a frame without one
-    return frame, Scene(Picture(frame.image, frame.order), known, known, matrices), rows
+    mpii = frame.question.target.name in MPII_CONVENTION
+    return frame, Scene(Picture(frame.image, frame.order), known, shown, matrices, mpii), rows
 
 
 def one_euro(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:

@@ -33,9 +33,9 @@ class WeightsConfig(BaseModel):
     Attributes:
         format: Version of this layout.
         name: Name of the weights.
-        trunk: See NetworkConfig.
         joints: See NetworkConfig.
         width: See NetworkConfig.
+        coarse: See NetworkConfig.
         size: See NetworkConfig.
         flip: Whether the model looks at mirror images too; its decision was fitted so.
         sha256: Of model.safetensors.
@@ -43,14 +43,18 @@ class WeightsConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1] = 1
+    format: Literal[2]
     name: Annotated[str, Field(min_length=1)]
-    trunk: Literal["lightning", "thunder"]
     joints: Literal[19]
     width: Annotated[int, Field(ge=1, le=1024)]
+    coarse: Annotated[int, Field(ge=1, le=1024)]
     size: tuple[Side, Side] = (256, 192)
     flip: bool = False
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+    def network(self) -> NetworkConfig:
+        """The shape of its network."""
+        return NetworkConfig(self.joints, self.width, self.coarse, self.size)
 
 
 def find(source: str | os.PathLike[str] | None, revision: str | None = None) -> Path:
@@ -162,7 +166,7 @@ def load(folder: Path, flip: bool | None = None) -> tuple[Model, WeightsConfig]:
     if digest != config.sha256:
         raise ValueError(f"{path}: SHA-256 is {digest}, its config says {config.sha256}: truncated or changed")
     with torch.device("meta"):  # no time, and none of the caller's random numbers, for values that are replaced
-        model = Model(NetworkConfig(config.trunk, config.joints, config.width, config.size))
+        model = Model(config.network())
     model.flip = config.flip if flip is None else flip
     try:
         tensors = {name: tensor.float() for name, tensor in load_tensors(data).items()}
@@ -178,10 +182,11 @@ def save(model: Model, name: str, folder: Path) -> WeightsConfig:
     shape = model.network.config
     config = WeightsConfig.model_validate(
         {
+            "format": 2,
             "name": name,
-            "trunk": shape.trunk,
             "joints": shape.joints,
             "width": shape.width,
+            "coarse": shape.coarse,
             "size": shape.size,
             "flip": model.flip,
             "sha256": hashlib.sha256(data).hexdigest(),

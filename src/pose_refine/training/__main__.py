@@ -7,30 +7,30 @@ from pathlib import Path
 import torch
 
 from pose_refine.backends import keep_memory
-from pose_refine.network import WIDTHS
 from pose_refine.training import distributed
 from pose_refine.training.export import export
 from pose_refine.training.loop import Settings, train
 
 DESCRIPTION = """\
-Train a refiner from MoveNet's trunk ("train"), then fit its decision and scores on held-out people and write a
+Train a refiner from PP-TinyPose's trunk ("train"), then fit its decision and scores on held-out people and write a
 weights folder ("export").
 """
 EPILOG = """\
 example:
-  python -m pose_refine.training train --data DATA --init movenet_thunder.safetensors --out runs/base
+  python -m pose_refine.training train --data DATA --init tinypose_v1.onnx --out runs/base
   python -m pose_refine.training export --data DATA --run runs/base --name base --to weights/base
   torchrun --nproc-per-node 8 -m pose_refine.training train --batch 256 --data DATA ...  # eight GPUs, or processes
 
 The data folder holds, as far as you have them:
   coco/person_keypoints_train.json, coco/train/         COCO keypoint format, images of at most --side pixels
+  mpii/joints_train.npz, mpii/train/                    file_name (N,), keypoints (N, 16, 3) in MPII's order
   lsp_extended/joints_train.npz, lsp_extended/train/    file_name (N,), keypoints (N, 14, 3) in LSP's order
   jhmdb/train/joints.npz and frames                     file_name, keypoints (N, 15, 3), joint_names
-  predictions/{coco,lsp,jhmdb}_train/ESTIMATOR.npz      ann_id (N,), keypoints (N, 19, 3): x, y, score, NaN = none
+  predictions/{coco,mpii,lsp,jhmdb}_train/ESTIMATOR.npz ann_id (N,), keypoints (N, 19, 3): x, y, score, NaN = none
 One image in seventeen is held out; it is what the run is watched on, and what the scores are calibrated on.
 
-A run is resumed from OUT/checkpoint.pt by the same command. Two CPU cores with AVX-512 BF16 train some 30 crops a
-second (thunder), 60 (lightning); where the CPU has no bf16 instructions, --no-bf16 is faster.
+A run is resumed from OUT/checkpoint.pt by the same command. A CPU core without AVX-512 trains some 6 crops a second at
+256 x 192; --bf16 is for GPUs, and for CPUs that have instructions for it.
 
 Started by torchrun, on one machine or several, the processes share each step's --batch and compute what one process
 would: the same crops, losses and weights, up to rounding. The first alone reads and writes OUT. Each holds all images
@@ -60,7 +60,7 @@ def default_device() -> str:
 
 
 OPTIONS = {  # options of "train" that are a number, and what they are; defaults are Settings'
-    "width": "channels of the branch that reads the pose",
+    "width": "channels of the head at stride 4",
     "height": "pixels, at which a crop is looked at",
     "across": "pixels, its width there",
     "steps": "length of the schedule",
@@ -70,24 +70,18 @@ OPTIONS = {  # options of "train" that are a number, and what they are; defaults
     "watch-every": "steps between checkpoints",
     "watch-people": "held-out people looked at then",
     "rate-fresh": "learning rate of new layers",
-    "rate-trunk": "learning rate of MoveNet's",
+    "rate-trunk": "learning rate of PP-TinyPose's",
 }
 
 
 def add_train(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder with the training sets (see below)")
-    add(
-        "--init",
-        type=Path,
-        required=True,
-        help="MoveNet's tensors for the trunk (safetensors), or a weights folder to go on from",
-    )
+    add("--init", type=Path, required=True, help="PP-TinyPose (ONNX), or a weights folder to go on from")
     add("--out", type=Path, required=True, help="folder of the run; resumed if it holds a checkpoint")
-    add("--trunk", choices=sorted(WIDTHS), default=Settings.trunk, help="default: %(default)s")
     add("--device", default=default_device(), help="default: %(default)s")
     add("--without", nargs="+", default=(), metavar="ESTIMATOR", help="leave these predictions out")
-    add("--no-bf16", dest="bf16", action="store_false", help="float32 throughout")
+    add("--bf16", action="store_true", help="the network in bfloat16, by autocast")
     for name, text in OPTIONS.items():
         default = getattr(Settings, name.replace("-", "_"))
         add(f"--{name}", type=type(default), default=default, help=f"{text} (default: %(default)s)")

@@ -11,7 +11,16 @@ from torch import Tensor
 
 from pose_refine import encoding
 from pose_refine._types import AnyArray, Floats
-from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH, MAX_REDUCTION, crop_boxes, crop_matrices, to_crop
+from pose_refine.bodies import one_body
+from pose_refine.crops import (
+    CROP_HEIGHT,
+    CROP_WIDTH,
+    MAX_REDUCTION,
+    crop_boxes,
+    crop_matrices,
+    scales,
+    to_crop,
+)
 from pose_refine.training.data import People, take
 from pose_refine.training.synthesis import initial_poses, trust_in
 
@@ -29,6 +38,7 @@ class Batch:
         trust: (B,) 1, or less where the pose is to be believed less.
         truth: (B, K, 2), NaN where not labelled.
         area: (B,) squared crop pixels.
+        mpii: (B,) whether that truth means what MPII's does.
     """
 
     image: Tensor
@@ -37,6 +47,7 @@ class Batch:
     trust: Tensor
     truth: Tensor
     area: Tensor
+    mpii: Tensor
 
 
 def cut(images: Tensor, rows: AnyArray, matrices: Floats) -> Tensor:
@@ -59,7 +70,7 @@ def cut(images: Tensor, rows: AnyArray, matrices: Floats) -> Tensor:
     places = points @ torch.as_tensor(matrices, device=device).transpose(1, 2)
     grid = ((places + 0.5) * (2 / side) - 1).view(-1, CROP_HEIGHT, CROP_WIDTH, 2)
     crops = torch.empty(len(rows), 3, CROP_HEIGHT, CROP_WIDTH, device=device, memory_format=torch.channels_last)
-    shrunk = np.linalg.norm(matrices[:, 0, :2], axis=1) >= MAX_REDUCTION
+    shrunk = scales(matrices) >= MAX_REDUCTION
     for reduction, chosen in ((1, np.flatnonzero(~shrunk)), (2, np.flatnonzero(shrunk))):
         whole = images[torch.as_tensor(rows[chosen], device=device)].permute(0, 3, 1, 2).float() * (2 / 255) - 1
         whole = F.avg_pool2d(whole, reduction) if reduction > 1 else whole
@@ -79,10 +90,44 @@ def recolour(image: Tensor, draw: Draw) -> Tensor:
     return torch.where(grey, image.mean(1, keepdim=True), image).clamp(-1, 1)
 
 
-def blur(image: Tensor, draw: Draw, share: float = 0.15) -> Tensor:
-    """Half resolution for a share of the crops: photographs that were enlarged."""
-    low = F.interpolate(F.avg_pool2d(image, 2), scale_factor=2.0, mode="bilinear", align_corners=False)
-    return torch.where(draw(1, 1, 1) < share, low, image)
+# Shares of the crops that are seen at a half, a quarter, an eighth of their size, as people are who are far away.
+BLURRED = {2: 0.12, 4: 0.06, 8: 0.03}
+
+
+def blur(image: Tensor, draw: Draw) -> Tensor:
+    """A share of the crops at a lower resolution, see BLURRED."""
+    drawn, below = draw(1, 1, 1), 0.0
+    for factor, share in BLURRED.items():
+        chosen = ((drawn >= below) & (drawn < below + share)).flatten()
+        below += share
+        if chosen.any():
+            image = image.clone(memory_format=torch.channels_last)
+            image[chosen] = coarser(image[chosen], factor)
+    return image
+
+
+def coarser(image: Tensor, factor: int) -> Tensor:
+    """Crops (B, 3, H, W) as if cut out of an image `factor` times smaller."""
+    low = F.avg_pool2d(image, factor)
+    return F.interpolate(low, scale_factor=float(factor), mode="bilinear", align_corners=False)
+
+
+def cut_off(image: Tensor, truth: Tensor, draw: Draw, share: float = 0.15) -> tuple[Tensor, Tensor]:
+    """The image ends where a share of the crops goes on: grey beyond a line, mostly below, and no truth there."""
+    drawn = draw(3)
+    chosen = drawn[:, 0] < share
+    for axis, low, high in ((1, 0.0, 0.6), (0, 0.6, 0.8), (0, 0.8, 1.0)):
+        size = (image.shape[3], image.shape[2])[axis]
+        line = (0.45 + 0.45 * drawn[:, 1]) * size
+        here = chosen & (drawn[:, 2] >= low) & (drawn[:, 2] < high)
+        left = low == 0.8
+        place = torch.arange(size, device=image.device)
+        place = size - 1 - place if left else place
+        beyond = here[:, None] & (place > line[:, None])
+        image = torch.where(beyond[:, None, :, None] if axis else beyond[:, None, None, :], 0.0, image)
+        along = size - 1 - truth[..., axis] if left else truth[..., axis]
+        truth = torch.where((here[:, None] & (along > line[:, None]))[..., None], torch.nan, truth)
+    return image, truth
 
 
 def hide_patch(image: Tensor, draw: Draw, share: float = 0.25) -> Tensor:
@@ -114,11 +159,12 @@ def make_batch(
     truth = take(people, rows, others)
     poses, near, hidden = initial_poses(truth, rng)
     count = len(rows)
-    centres, heights = crop_boxes(poses, (images.shape[1], images.shape[2]))
-    rotation = np.where(rng.random(count) < 0.5, rng.normal(0, np.deg2rad(30), count), 0)
+    poses, near = one_body(poses), one_body(near.reshape(-1, *poses.shape[1:])).reshape(near.shape)
+    centres, heights, rotation = crop_boxes(poses, (images.shape[1], images.shape[2]))
+    rotation += np.where(rng.random(count) < 0.5, rng.normal(0, np.deg2rad(30), count), 0).astype(np.float32)
     centres += (rng.normal(0, 0.02, (count, 2)) * heights[:, None]).astype(np.float32)
     heights *= rng.uniform(0.8, 1.25, count).astype(np.float32)
-    matrices = crop_matrices(centres, heights, rotation.astype(np.float32))
+    matrices = crop_matrices(centres, heights, rotation)
     flip = rng.random(count) < 0.5
     trust = trust_in(poses, truth.poses, truth.area, rng)
     poses[hidden] = np.nan
@@ -134,12 +180,13 @@ def make_batch(
 
     crops = cut(images, people.image[rows[part]], matrices[part])
     crops = torch.where(torch.as_tensor(flip[part], device=device)[:, None, None, None], crops.flip(3), crops)
-    crops = hide_patch(blur(recolour(crops, draw), draw), draw)
+    crops, visible = cut_off(hide_patch(blur(recolour(crops, draw), draw), draw), seen(truth.poses), draw)
     return Batch(
         image=crops.contiguous(memory_format=torch.channels_last),
         initial=seen(poses),
         others=seen(near),
         trust=torch.as_tensor(trust[part], device=device),
-        truth=seen(truth.poses),
+        truth=visible,
         area=torch.as_tensor(area[part], dtype=torch.float32, device=device),
+        mpii=torch.as_tensor(people.mpii[rows[part]], device=device),
     )

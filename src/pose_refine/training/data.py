@@ -38,6 +38,7 @@ class People:
         predicted: (P, E, 19, 3) x, y, score, NaN where an estimator gave none.
         estimators: Names of the E estimators.
         weight: (P,) how often to draw a person, relative to the others of its set.
+        mpii: (P,) whether the labels mean what MPII's do: hips, shoulders, neck and top of the head differ from COCO's.
     """
 
     keypoints: Floats
@@ -47,6 +48,7 @@ class People:
     predicted: Floats
     estimators: list[str]
     weight: Floats
+    mpii: AnyArray
 
 
 def read_predictions(folder: Path, ids: AnyArray) -> tuple[Floats, list[str]]:
@@ -87,6 +89,7 @@ def read_coco(root: Path, split: str, predictions: Path, *, least: int = 5, heig
         predicted=predicted,
         estimators=names,
         weight=(np.where(large, 1.0, 0.5) * np.where(sharp, 1.0, 0.6)).astype(np.float32),
+        mpii=np.zeros(len(people), dtype=bool),
     )
 
 
@@ -101,7 +104,17 @@ def read_lsp(root: Path, split: str, predictions: Path) -> People:
     with np.load(root / f"joints_{split}.npz") as z:
         keypoints, files = z["keypoints"].astype(np.float32), [root / split / n for n in z["file_name"]]
     keypoints[keypoints[..., 2] == 0] = np.nan
-    return one_each(convert(keypoints[..., :2], SKELETONS["lsp14"], NETWORK), files, predictions)
+    return one_each(convert(keypoints[..., :2], SKELETONS["lsp14"], NETWORK), files, predictions, mpii=True)
+
+
+def read_mpii(root: Path, split: str, predictions: Path) -> People:
+    """MPII Human Pose: 16 joints; several people an image. Predictions are by row of the joints file."""
+    with np.load(root / f"joints_{split}.npz") as z:
+        keypoints, names = z["keypoints"].astype(np.float32), z["file_name"]
+    known = convert(keypoints[..., :2], SKELETONS["mpii16"], NETWORK)
+    files, image = np.unique(names, return_inverse=True)
+    people = one_each(known, [root / split / str(name) for name in names], predictions, mpii=True)
+    return replace(people, image=image[people.image], files=[root / split / str(name) for name in files])
 
 
 def read_jhmdb(root: Path, split: str, predictions: Path) -> People:
@@ -118,7 +131,7 @@ def read_jhmdb(root: Path, split: str, predictions: Path) -> People:
     return one_each(keypoints, files, predictions)
 
 
-def one_each(keypoints: Floats, files: list[Path], predictions: Path) -> People:
+def one_each(keypoints: Floats, files: list[Path], predictions: Path, *, mpii: bool = False) -> People:
     """A set with one labelled person an image; people with fewer than five labelled joints are left out."""
     predicted, names = read_predictions(predictions, np.arange(len(files)))
     keep = (~np.isnan(keypoints[..., 0])).sum(1) >= 5
@@ -130,6 +143,7 @@ def one_each(keypoints: Floats, files: list[Path], predictions: Path) -> People:
         predicted=predicted[keep],
         estimators=names,
         weight=np.ones(int(keep.sum()), dtype=np.float32),
+        mpii=np.full(int(keep.sum()), mpii),
     )
 
 
@@ -154,15 +168,22 @@ def join(sets: list[People], shares: list[float]) -> People:
         predicted=np.concatenate(predicted),
         estimators=names,
         weight=np.concatenate([share * s.weight / s.weight.sum() for s, share in zip(sets, shares, strict=True)]),
+        mpii=np.concatenate([s.mpii for s in sets]),
     )
 
 
-# How each set is read, and its share of the samples; JHMDB's frames are few and alike.
-SETS = {"coco": (read_coco, 0.80), "lsp_extended": (read_lsp, 0.17), "jhmdb": (read_jhmdb, 0.03)}
+# How each set is read, and its share of the samples; JHMDB's frames are few and alike. MPII and LSP have more than
+# their size: their photographs are new to the trunk, and their people lie, jump and stand on their hands.
+SETS = {
+    "coco": (read_coco, 0.58),
+    "mpii": (read_mpii, 0.22),
+    "lsp_extended": (read_lsp, 0.18),
+    "jhmdb": (read_jhmdb, 0.02),
+}
 
 
 def read_training_sets(data: Path, without: Sequence[str] = ()) -> People:
-    """COCO, LSP extended and JHMDB train, as far as they are under `data`; nothing of the estimators `without`.
+    """COCO, MPII, LSP extended and JHMDB train, as far as they are under `data`; nothing of the estimators `without`.
 
     Raises:
         FileNotFoundError: None of them is there.
@@ -194,7 +215,7 @@ def unseen(people: People, held: AnyArray, data: Path) -> AnyArray:
     rows = held[["jhmdb" not in people.files[i].relative_to(data).parts for i in people.image[held]]]
     if not len(rows):
         raise ValueError(
-            f"{data}: nobody is held out; expected images of coco/ or lsp_extended/ with people, 17 or more"
+            f"{data}: nobody is held out; expected images of coco/, mpii/ or lsp_extended/ with people, 17 or more"
         )
     return rows
 
@@ -236,6 +257,7 @@ def select(people: People, rows: AnyArray) -> People:
         files=[people.files[i] for i in images],
         predicted=people.predicted[rows],
         weight=people.weight[rows],
+        mpii=people.mpii[rows],
     )
 
 

@@ -12,19 +12,21 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
 from pose_refine._types import AnyArray, Floats
-from pose_refine.crops import CROP_HEIGHT, crop_boxes, crop_matrices, far_off, to_crop, to_image
-from pose_refine.model import GIVEN, Decision, blend, look, near
+from pose_refine.bodies import one_body
+from pose_refine.crops import CROP_HEIGHT, crop_boxes, crop_matrices, far_off, scales, to_crop, to_image
+from pose_refine.model import GIVEN, Decision, Prompt, blend, look, near
 from pose_refine.network import Network
 from pose_refine.skeletons import COCO_JOINTS, NETWORK, SIGMAS
-from pose_refine.training.batches import cut
+from pose_refine.training.batches import coarser, cut
 from pose_refine.training.data import People, nearest_others, of_others, take
 from pose_refine.training.heldout import in_crops
 from pose_refine.training.synthesis import initial_poses, nearly_perfect, noise, remove_unsure
 
-RIGHT = 0.85  # keypoint similarity from which a joint counts as right
+RIGHT, WRONG = 0.85, 0.5  # keypoint similarity from which a joint counts as right, below which it is wrong
 DRAWS = 4  # damaged poses a held-out person, beside every estimator's own
 SPOILT = 2.5  # what a right joint's lost similarity counts beside a wrong one's gain
 STEPS, BATCH, RATE = 1500, 256, 2e-3
+COARSE = (8, 4, 16, 2)  # what cannot be seen must be left alone: to 1 / that of their size images are shrunk
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,10 @@ class Cases:
     Attributes:
         features: (C, K, EVIDENCE).
         places: (C, HYPOTHESES, K, 2) crop pixels.
-        truth: (C, K, 2) crop pixels, 0 where there is none.
+        truth: (C, K, 2) crop pixels, of the mirror joint where that is `doubled`, 0 where there is none.
         unit: (C, K) crop pixels in an OKS unit, 2 sigma sqrt(area).
         labelled: (C, K) whether there is a truth.
+        doubled: (C, K) whether there is none, but one of the mirror joint: who finds it there is wrong.
         real: (C,) whether an estimator gave the pose: scores are fitted on these alone, for poses that were made from
             the truth know where the annotator clicked.
     """
@@ -46,6 +49,7 @@ class Cases:
     truth: Tensor
     unit: Tensor
     labelled: Tensor
+    doubled: Tensor
     real: Tensor
 
 
@@ -59,6 +63,7 @@ class Inputs:
         others: (R, M, K, 2) those of the people nearby.
         real: Whether an estimator gave them.
         shown: (R, K, 2) what the network is shown, and the crop is cut by.
+        coarse: To 1 / how much of its size the image is shrunk.
     """
 
     rows: AnyArray
@@ -66,6 +71,7 @@ class Inputs:
     others: Floats
     real: bool
     shown: Floats
+    coarse: int = 1
 
 
 def held_out_inputs(people: People, rows: AnyArray, rng: np.random.Generator) -> list[Inputs]:
@@ -89,10 +95,12 @@ def held_out_inputs(people: People, rows: AnyArray, rng: np.random.Generator) ->
     made += [(truth.poses, truth.others), (nearly_perfect(truth, rng), truth.others)]
     sets = [(*pair, True) for pair in real] + [(*pair, False) for pair in made]
     some = [~np.isnan(poses[..., 0]).all(1) for poses, _, _ in sets]
-    return [
-        Inputs(rows[s], poses[s], others[s], is_real, poses[s])
+    inputs = [
+        Inputs(rows[s], poses[s], others[s], is_real, one_body(poses[s]))
         for (poses, others, is_real), s in zip(sets, some, strict=True)
     ]
+    small = [i for i in range(len(inputs)) if i < len(plain)] + [len(inputs) - 1]
+    return inputs + [replace(inputs[i], coarse=COARSE[n % len(COARSE)]) for n, i in enumerate(small)]
 
 
 def without_neck(poses: Floats) -> Floats:
@@ -108,18 +116,24 @@ def collect(network: Network, images: Tensor, people: People, inputs: Inputs, *,
     sigmas = torch.as_tensor(SIGMAS, device=images.device)
     parts: list[tuple[Tensor, ...]] = []
     for part in tqdm(np.array_split(np.arange(len(rows)), max(1, len(rows) // 8)), desc="evidence", mininterval=5):
-        centres, heights = crop_boxes(inputs.shown[part], shape)
-        matrices = crop_matrices(centres, heights)
+        centres, heights, rotation = crop_boxes(inputs.shown[part], shape)
+        matrices = crop_matrices(centres, heights, rotation)
         initial, others = in_crops(inputs.poses[part], inputs.others[part], matrices, images.device)
         seen = torch.as_tensor(to_crop(inputs.shown[part], matrices), device=images.device)
-        crops = cut(images, people.image[rows[part]], matrices)
-        evidence = look(network, crops, initial, others, seen, flip=flip)
+        crops, detail = cut(images, people.image[rows[part]], matrices), scales(matrices)
+        if inputs.coarse > 1:
+            crops, detail = coarser(crops, inputs.coarse), np.minimum(detail, 1) / np.float32(inputs.coarse)
+        mpii = people.mpii[rows[part]]
+        told = Prompt(initial, others, seen, *(torch.as_tensor(v, device=images.device) for v in (detail, mpii)))
+        evidence = look(network, crops, told, flip=flip)
         truth = torch.as_tensor(to_crop(people.keypoints[rows[part]], matrices), device=images.device)
         scale = np.sqrt(people.area[rows[part]]) * CROP_HEIGHT / heights
         unit = 2 * sigmas * torch.as_tensor(scale, dtype=torch.float32, device=images.device)[:, None]
         labelled = ~torch.isnan(truth[..., 0])
+        doubled = ~labelled & labelled[:, list(NETWORK.mirror)]
         is_real = torch.full((len(part),), inputs.real)
-        parts.append((evidence.features, evidence.places, torch.nan_to_num(truth), unit, labelled, is_real))
+        truth = torch.where(doubled[..., None], truth[:, list(NETWORK.mirror)], torch.nan_to_num(truth))
+        parts.append((evidence.features, evidence.places, truth, unit, labelled, doubled, is_real))
     return Cases(*(torch.cat(column).cpu().clone() for column in zip(*parts, strict=True)))
 
 
@@ -142,7 +156,7 @@ def look_closer(decision: Decision, people: People, inputs: Inputs, cases: Cases
     everybody[inputs.rows] = found
     far = far_off(inputs.poses, found, matrices)
     others = of_others(everybody, nearest_others(people)[inputs.rows[far]])
-    return Inputs(inputs.rows[far], inputs.poses[far], others, inputs.real, found[far])
+    return Inputs(inputs.rows[far], inputs.poses[far], others, inputs.real, found[far], inputs.coarse)
 
 
 def join_cases(cases: list[Cases]) -> Cases:
@@ -166,9 +180,11 @@ def fit(decision: Decision, cases: Cases, *, steps: int = STEPS) -> None:
         given, similar = some.features[..., GIVEN], near(distance(some, some.places))
         result = near(distance(some, blend(some.places, torch.sigmoid(quality.detach()), weight, given)))
         choice = binary_cross_entropy_with_logits(quality, similar, reduction="none").mean(1)
-        score = binary_cross_entropy_with_logits(right, (result.detach() >= RIGHT).float(), reduction="none")
+        is_right = (result.detach() >= RIGHT) & some.labelled
+        score = binary_cross_entropy_with_logits(right, is_right.float(), reduction="none")
         spoilt = (similar[:, 0] >= RIGHT) * given * (similar[:, 0] - result).clamp_min(0)
-        scored = some.labelled & some.real[:, None]
+        on_mirror = some.doubled & (result.detach() >= WRONG)
+        scored = (some.labelled | on_mirror) & some.real[:, None]
         loss = mean_where(choice + 1 - result + SPOILT * spoilt, some.labelled) + mean_where(score, scored)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -187,6 +203,7 @@ def mirrored(cases: Cases) -> Cases:
         truth=cases.truth[:, order],
         unit=cases.unit[:, order],
         labelled=cases.labelled[:, order],
+        doubled=cases.doubled[:, order],
     )
 
 

@@ -12,7 +12,6 @@ from pose_refine.model import Decision, Model
 from pose_refine.network import NetworkConfig
 from pose_refine.training.data import load_images, read_training_sets, select, split_by_image, unseen
 from pose_refine.training.decision import collect, fit, held_out_inputs, join_cases, look_closer
-from pose_refine.training.loop import Settings
 
 
 def read_settings(run: Path) -> dict[str, Any]:
@@ -31,13 +30,13 @@ def export(data: Path, run: Path, name: str, to: Path, device: str = "cpu", *, f
         name: Name of the weights.
         to: Folder to write; its model card is left alone.
         device: torch device.
-        flip: Whether the model is to look at mirror images too: better, at twice the cost.
+        flip: Whether the model is to look at mirror images, without the pose, too: better, at twice the cost.
     """
     settings = read_settings(run)
     state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
     torch.manual_seed(0)
-    width, height, across = (settings.get(k, getattr(Settings, k)) for k in ("width", "height", "across"))
-    model = Model(NetworkConfig(settings["trunk"], width=width, size=(height, across)), flip=flip)
+    size = (settings["height"], settings["across"])
+    model = Model(NetworkConfig(width=settings["width"], size=size), flip=flip)
     model.network.load_state_dict(state["average"])
     model.network.half().float()  # what the file keeps: the decision must see the same answers as its users
     model.network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]

@@ -5,10 +5,11 @@ import torch
 from torch import Tensor
 
 from pose_refine._types import AnyArray, Floats
+from pose_refine.bodies import one_body
 from pose_refine.crops import crop_boxes, crop_matrices, to_crop, to_image
 from pose_refine.encoding import decode, network_inputs
 from pose_refine.metrics.oks import oks_recall, similarity
-from pose_refine.network import Network
+from pose_refine.network import Network, meant
 from pose_refine.training.batches import cut
 from pose_refine.training.data import People, of_others
 
@@ -25,11 +26,13 @@ def network_poses(
     out = np.full((*poses.shape[:2], 3), np.nan, dtype=np.float32)
     some = np.flatnonzero(~np.isnan(poses[..., 0]).all(1))
     for part in np.array_split(some, max(1, len(some) // 32)):
-        centres, heights = crop_boxes(poses[part], (images.shape[1], images.shape[2]))
-        matrices = crop_matrices(centres, heights)
-        given = in_crops(poses[part], others[part], matrices, images.device)
+        shown = one_body(poses[part])
+        near = one_body(others[part].reshape(-1, *shown.shape[1:])).reshape(others[part].shape)
+        matrices = crop_matrices(*crop_boxes(shown, (images.shape[1], images.shape[2])))
+        given = in_crops(shown, near, matrices, images.device)
         crops = cut(images, people.image[rows[part]], matrices)
-        points, mass = decode(network(*network_inputs(crops, *given, network.config.size)))
+        maps = network(*network_inputs(crops, *given, network.config.size))
+        points, mass = decode(meant(maps, torch.as_tensor(people.mpii[rows[part]], device=images.device)))
         out[part, :, :2] = to_image(points.cpu().numpy(), matrices)
         out[part, :, 2] = mass.cpu().numpy()
     return out

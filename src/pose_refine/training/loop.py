@@ -14,23 +14,24 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH
-from pose_refine.encoding import decode, network_inputs, target_maps
-from pose_refine.network import Network, NetworkConfig
-from pose_refine.skeletons import SIGMAS
+from pose_refine.encoding import cell_size, decode, gaussian_maps, network_inputs, target_maps
+from pose_refine.network import LIMB_JOINTS, Network, NetworkConfig
+from pose_refine.skeletons import NETWORK, SIGMAS
 from pose_refine.training import distributed
 from pose_refine.training.batches import Batch, make_batch
 from pose_refine.training.data import load_images, nearest_others, read_training_sets, split_by_image, unseen
 from pose_refine.training.heldout import watch
-from pose_refine.training.movenet import load_trunk
+from pose_refine.training.tinypose import load_start
 
 log = logging.getLogger(__name__)
 
-FROZEN = ("stem.", *(f"blocks.{i}." for i in range(6)))  # the trunk up to stride 8: good as it is, and costly to train
-FRESH = ("pose_input.", "pose_branch.", "prior")  # what MoveNet did not have learns faster
-TARGET_SIGMA = (
-    3.5  # crop pixels: nearly one cell, or two thirds of small's, so that the softmax has something to be precise about
-)
+FRESH = ("pose4.", "pose8.", "head.", "prior")  # what PP-TinyPose did not have learns faster
+TARGET_SIGMA = 0.875  # cells: nearly one, so that the softmax has something to be precise about
 OKS_WEIGHT = 0.5  # of 1 - OKS of the decoded joints, beside the cross-entropy
+LIMB_WEIGHT = 0.3  # of finding a joint that is not to be seen on its mirror image
+# Joints that are the same for COCO and for MPII and LSP: their labels teach both kinds of maps of COCO's.
+ALIKE = ("elbow", "wrist", "knee", "ankle", "neck", "top")
+SAME = torch.tensor([name.split("_")[-1] in ALIKE for name in NETWORK.joints])
 WARM_UP, CLIP, EMA = 150, 5.0, 0.998
 
 
@@ -39,11 +40,10 @@ class Settings:
     """One run. What is here is written to its log.
 
     Attributes:
-        data: Folder with coco/, lsp_extended/, jhmdb/ and predictions/.
-        init: MoveNet's tensors for the trunk.
+        data: Folder with coco/, mpii/, lsp_extended/, jhmdb/ and predictions/.
+        init: PP-TinyPose's ONNX file, or a weights folder to go on from.
         out: Folder of the run: checkpoint.pt, log.jsonl.
-        trunk: "thunder" or "lightning".
-        width: Channels of the branch that reads the pose.
+        width: Channels of the head at stride 4.
         height: At which crops are looked at, pixels, and
         across: their width there, multiples of 32.
         steps: Length of the cosine schedule; may be changed when a run is resumed.
@@ -54,7 +54,7 @@ class Settings:
         side: Side of the square that images are stored in, pixels.
         watch_every: Steps between looks at held-out people, which are also when a checkpoint is written.
         watch_people: How many of them.
-        rate_fresh: Learning rate of the layers that MoveNet did not have.
+        rate_fresh: Learning rate of the layers that PP-TinyPose did not have.
         rate_trunk: Learning rate of the others.
         without: Estimators whose predictions are not trained on: how a refiner does on those it has never seen.
     """
@@ -62,38 +62,58 @@ class Settings:
     data: Path
     init: Path
     out: Path
-    trunk: str = "thunder"
-    width: int = 64
+    width: int = 48
     height: int = 256
     across: int = 192
     steps: int = 4400
-    batch: int = 32
+    batch: int = 16
     seed: int = 0
     device: str = "cpu"
-    bf16: bool = True
+    bf16: bool = False
     side: int = 512
     watch_every: int = 400
     watch_people: int = 250
-    rate_fresh: float = 5e-4
-    rate_trunk: float = 1e-4
+    rate_fresh: float = 8e-4
+    rate_trunk: float = 1.5e-4
     without: tuple[str, ...] = ()
 
 
-def losses(logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of the spatial softmax, and 1 - OKS of the decoded joints, over labelled joints in the crop.
+def taught(truth: Tensor, mpii: Tensor) -> Tensor:
+    """What each of the network's maps is to show, (B, maps, 2), NaN for nothing: those of COCO what COCO means, and
+    what is the same for MPII; those of MPII what MPII and LSP mean.
+
+    Args:
+        truth: (B, 19, 2) crop pixels, NaN where not labelled.
+        mpii: (B,) whether MPII or LSP labelled it.
+    """
+    here = mpii[:, None, None]
+    coco = torch.where(here & ~SAME.to(truth.device)[:, None], torch.nan, truth)
+    return torch.cat([coco, torch.where(here, truth, torch.nan)[:, LIMB_JOINTS:]], 1)
+
+
+def losses(logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Cross-entropy of the spatial softmax, and 1 - OKS of the decoded joints, over labelled joints in the crop; and
+    how likely joints without a label are found where their mirror image is (one limb is not two).
 
     Of several processes each gets its share: divided by the joints of all, to be summed.
     """
     size = torch.tensor([CROP_WIDTH, CROP_HEIGHT], device=logits.device)
-    labelled = ((batch.truth >= 0) & (batch.truth <= size - 1)).all(-1)  # NaN is neither
+    truth, both = taught(batch.truth, batch.mpii), [*range(len(SIGMAS)), *range(LIMB_JOINTS, len(SIGMAS))]
+    labelled = ((truth >= 0) & (truth <= size - 1)).all(-1)  # NaN is neither
     log_p = logits.float().flatten(2).log_softmax(-1)
-    target = target_maps(batch.truth, (logits.shape[2], logits.shape[3]), TARGET_SIGMA).flatten(2)
+    shape = (logits.shape[2], logits.shape[3])
+    target = target_maps(truth, shape, TARGET_SIGMA * cell_size(logits)[0]).flatten(2)
     count = distributed.total(labelled.sum()).clamp_min(1)
     entropy = -((target * log_p).sum(-1) * labelled).sum() / count
     points, _ = decode(logits)
-    scale = 2 * (2 * torch.as_tensor(SIGMAS, device=logits.device)).square() * batch.area[:, None]
-    error = (points - torch.nan_to_num(batch.truth)).square().sum(-1) / scale
-    return entropy, ((1 - torch.exp(-error)) * labelled).sum() / count
+    units = 2 * torch.as_tensor(SIGMAS, device=logits.device)[both] * batch.area[:, None].sqrt()
+    error = (points - torch.nan_to_num(truth)).square().sum(-1) / (2 * units.square())
+    oks = ((1 - torch.exp(-error)) * labelled).sum() / count
+    mirror = torch.as_tensor(NETWORK.mirror, device=logits.device)
+    hidden = torch.isnan(batch.truth[..., 0]) & ~torch.isnan(batch.truth[:, mirror, 0])
+    there = gaussian_maps(batch.truth[:, mirror], shape, 2 * cell_size(logits)[0]).flatten(2)
+    doubled = (log_p[:, : len(mirror)].exp() * there).sum(-1).clamp(max=0.98)
+    return entropy, oks, (-torch.log1p(-doubled) * hidden).sum() / count
 
 
 def learning_rate(step: int, steps: int) -> float:
@@ -102,37 +122,32 @@ def learning_rate(step: int, steps: int) -> float:
 
 
 def parameter_groups(network: Network, settings: Settings) -> list[dict[str, Any]]:
-    """Freezes what is frozen; returns the two groups with their own rates."""
+    """The two groups with their own rates."""
     fresh: list[torch.nn.Parameter] = []
     trunk: list[torch.nn.Parameter] = []
     for name, parameter in network.named_parameters():
-        if name.startswith(FROZEN):
-            parameter.requires_grad_(False)
-        else:
-            (fresh if name.startswith(FRESH) else trunk).append(parameter)
+        (fresh if name.startswith(FRESH) else trunk).append(parameter)
     return [{"params": p, "rate": r} for p, r in ((fresh, settings.rate_fresh), (trunk, settings.rate_trunk))]
 
 
 def step_once(
     network: Network, optimizer: torch.optim.Optimizer, batch: Batch, settings: Settings, rate: float
-) -> tuple[float, float]:
-    """One update. The frozen part keeps no activations: most of the memory, and a third of the time."""
+) -> list[float]:
+    """One update; returns the losses."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group["rate"]
     image, pose8, pose4 = network_inputs(batch.image, batch.initial, batch.others, network.config.size)
     with torch.autocast(settings.device.split(":")[0], torch.bfloat16, enabled=settings.bf16):
-        with torch.no_grad():
-            features = network.features(image)
-        logits = network.answers(network.context(*features, pose8), pose4, batch.trust[None])[0]
-    entropy, oks = losses(logits, batch)
+        logits = network.answers(network.context(image, pose8, pose4), pose4, batch.trust[None])[0]
+    entropy, oks, doubled = losses(logits, batch)
     optimizer.zero_grad(set_to_none=True)
-    (entropy + OKS_WEIGHT * oks).backward()  # type: ignore[no-untyped-call]
-    trained = [p for p in network.parameters() if p.requires_grad]
+    (entropy + OKS_WEIGHT * oks + LIMB_WEIGHT * doubled).backward()  # type: ignore[no-untyped-call]
+    trained = list(network.parameters())
     distributed.sum_gradients(trained)
     torch.nn.utils.clip_grad_norm_(trained, CLIP)
     optimizer.step()
-    entropy, oks = distributed.total(torch.stack([entropy, oks]))
-    return entropy.item(), oks.item()
+    told: list[float] = distributed.total(torch.stack([entropy, oks, doubled]).detach()).tolist()
+    return told
 
 
 @torch.no_grad()
@@ -175,8 +190,8 @@ def train(settings: Settings) -> Network:
     chance = people.weight[rows_train].astype(np.float64) / people.weight[rows_train].sum(dtype=np.float64)
     watched = np.random.default_rng(0).permutation(rows_held)[: settings.watch_people]
 
-    network = Network(NetworkConfig(settings.trunk, width=settings.width, size=(settings.height, settings.across)))
-    load_trunk(network, settings.init)
+    network = Network(NetworkConfig(width=settings.width, size=(settings.height, settings.across)))
+    load_start(network, settings.init)
     network = network.to(settings.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average: Network = deepcopy(network).requires_grad_(False)
     optimizer = torch.optim.AdamW(parameter_groups(network, settings), weight_decay=1e-4)
@@ -205,8 +220,8 @@ def train(settings: Settings) -> Network:
         follow(average, network, step)
         if (step + 1) % settings.watch_every and step + 1 < settings.steps:
             continue
-        entropy, oks = np.mean(recent, axis=0)
-        if not np.isfinite(entropy + oks):
+        entropy, oks, doubled = np.mean(recent, axis=0)
+        if not np.isfinite(entropy + oks + doubled):
             raise FloatingPointError(f"the loss is no number after step {step}; {checkpoint} is from before")
         recent = []
         if not distributed.first():
@@ -217,5 +232,5 @@ def train(settings: Settings) -> Network:
         gain = float(np.mean([r["after"] - r["before"] for r in report.values()])) if report else float("nan")
         bar.set_postfix(entropy=f"{entropy:.3f}", oks_loss=f"{oks:.3f}", gain=f"{gain:+.2f}")
         record({"step": step + 1, "seconds": time.monotonic() - started, "entropy": float(entropy),
-                "oks_loss": float(oks), "gain": gain, "held_out": report})  # fmt: skip
+                "oks_loss": float(oks), "doubled": float(doubled), "gain": gain, "held_out": report})  # fmt: skip
     return average

@@ -1,0 +1,128 @@
+"""What a pose says by itself: which of its joints can belong to one body, and which way up that is."""
+
+import warnings
+
+import numpy as np
+
+from pose_refine._types import AnyArray, Floats
+from pose_refine.skeletons import NETWORK
+
+# Lengths of a body in shares of its height (Drillis and Contini 1966, as in Winter, Biomechanics and Motor Control of
+# Human Movement, 2009); those within the head are rough.
+_LENGTHS = {
+    ("left_shoulder", "right_shoulder"): 0.259,
+    ("left_hip", "right_hip"): 0.191,
+    ("left_shoulder", "left_hip"): 0.288,
+    ("left_shoulder", "left_elbow"): 0.186,
+    ("left_elbow", "left_wrist"): 0.146,
+    ("left_hip", "left_knee"): 0.245,
+    ("left_knee", "left_ankle"): 0.246,
+    ("left_shoulder", "upper_neck"): 0.130,
+    ("upper_neck", "head_top"): 0.182,
+    ("upper_neck", "nose"): 0.110,
+    ("nose", "left_eye"): 0.030,
+    ("left_eye", "left_ear"): 0.060,
+}
+SLACK = 0.1  # of a body's height: how far joints may be off and still be taken for one body's
+TYPICAL, STRETCH = 0.35, 2.5  # pairs further apart than 2.5 times the .35 quantile of all pairs are not one body's
+TURNED = np.deg2rad(45)  # a body that leans more is cut turned
+SIDES_AGREE, HEAD_AGREES = np.cos(np.deg2rad(40)), np.cos(np.deg2rad(60))
+_NAMES = {
+    "shoulders": ("left_shoulder", "right_shoulder"),
+    "hips": ("left_hip", "right_hip"),
+    "head": ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "upper_neck", "head_top"),
+}
+_PARTS = {part: [NETWORK.joints.index(name) for name in names] for part, names in _NAMES.items()}
+
+
+def _reach() -> Floats:
+    """How far two joints of a body can be apart, (19, 19) in shares of its height: along its limbs, and SLACK."""
+    index, mirror = NETWORK.joints.index, NETWORK.mirror
+    paths = np.full((len(mirror), len(mirror)), np.inf)
+    np.fill_diagonal(paths, 0)
+    for (a, b), length in _LENGTHS.items():
+        for i, j in ((index(a), index(b)), (mirror[index(a)], mirror[index(b)])):
+            paths[i, j] = paths[j, i] = length
+    for k in range(len(paths)):  # Floyd and Warshall
+        paths = np.minimum(paths, paths[:, k : k + 1] + paths[k])
+    reach: Floats = (paths + SLACK).astype(np.float32)
+    return reach
+
+
+REACH = _reach()
+
+
+def one_body(keypoints: Floats) -> Floats:
+    """The joints that can be one body's; the others, however far off, are NaN.
+
+    Two joints are at most as far apart as the limbs between them are long. How large the person is, the pairs tell
+    that are nearer to each other than most: joints that are far off are in few of these. Of two clusters of joints, as
+    where half a pose is on a neighbour, the larger one is kept. An estimator's scores are not asked: they mean
+    something else for each (tests/benchmarks/experiments.md).
+
+    Args:
+        keypoints: (N, 19, 2) the network's joints, image pixels, NaN where missing.
+
+    Returns:
+        (N, 19, 2).
+    """
+    present = ~np.isnan(keypoints[..., 0])
+    pairs = present[:, :, None] & present[:, None] & ~np.eye(len(REACH), dtype=bool)
+    apart = np.linalg.norm(keypoints[:, :, None].astype(np.float64) - keypoints[:, None], axis=-1) / REACH
+    kept = present
+    for _ in range(2):  # the first time to find the cluster, the second to measure it without the others
+        close = pairs & (apart <= STRETCH * _typical(apart, pairs & kept[:, :, None] & kept[:, None])[:, None, None])
+        kept = _cluster(close, kept)
+    alone = present.sum(1) < 3  # of two joints, nobody knows which is wrong
+    chosen = np.where(alone[:, None], present, kept)
+    return np.where(chosen[..., None], keypoints, np.float32(np.nan))
+
+
+def _typical(apart: AnyArray, pairs: AnyArray) -> AnyArray:
+    """The TYPICAL quantile of each person's pairs, (N,); 0 without any."""
+    flat = np.sort(np.where(pairs, apart, np.inf).reshape(len(apart), -1), 1)
+    count = pairs.sum((1, 2))
+    place = np.minimum((TYPICAL * count).astype(int), np.maximum(count - 1, 0))
+    typical: AnyArray = np.where(count, np.take_along_axis(flat, place[:, None], 1)[:, 0], 0)
+    return typical
+
+
+def _cluster(close: AnyArray, kept: AnyArray) -> AnyArray:
+    """Who is close to at least half of the joints near the one that has most of them near, (N, 19)."""
+    rows, joints = np.arange(len(close)), np.arange(close.shape[1])
+    seed = np.where(kept, (close & kept[:, None]).sum(2), -1).argmax(1)
+    near = close[rows, seed] | (joints == seed[:, None])
+    agree = 2 * (close & near[:, None]).sum(2)
+    cluster: AnyArray = (agree >= near.sum(1, keepdims=True) - near) & (close.any(2) | near)
+    return cluster
+
+
+def lean(keypoints: Floats) -> Floats:
+    """How far each body is turned from upright, where that is more than TURNED and beyond doubt; else 0.
+
+    From hips to shoulders, or from what there is of these to the head. Both sides of the trunk and the head must agree:
+    in half a pose on a neighbour they do not.
+
+    Args:
+        keypoints: (N, 19, 2) the network's joints, image pixels, NaN where missing.
+
+    Returns:
+        (N,) radians, clockwise as seen on the screen, in [-pi, pi].
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of no joints is missing, too
+        shoulders, hips, head = (np.nanmean(keypoints[:, _PARTS[part]], 1) for part in ("shoulders", "hips", "head"))
+    top, bottom = (np.where(np.isnan(a), b, a) for a, b in ((shoulders, head), (hips, shoulders)))
+    up = top - bottom
+    up = np.where((np.isnan(hips) & ~np.isnan(shoulders)), head - shoulders, up)
+    left, right = (keypoints[:, s] - keypoints[:, h] for s, h in zip(_PARTS["shoulders"], _PARTS["hips"], strict=True))
+    doubt = (_cosine(left, right) < SIDES_AGREE) | (_cosine(head - shoulders, up) < HEAD_AGREES)
+    angle = np.nan_to_num(np.arctan2(up[:, 0], -up[:, 1]))
+    return np.where((np.abs(angle) > TURNED) & ~doubt, angle, 0).astype(np.float32)
+
+
+def _cosine(a: Floats, b: Floats) -> Floats:
+    """Of the angle between vectors (N, 2); NaN where one is missing or has no length."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cosine: Floats = (a * b).sum(-1) / (np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1))
+    return cosine
