@@ -111,10 +111,9 @@ def where_to_cut(keypoints: Floats, source: Skeleton, shape: tuple[int, int]) ->
     return known, shown, crop_matrices(*crop_boxes(anchors, shape))
 
 
-def scales(matrices: Points) -> Points:
+def scales(matrices: Floats) -> Floats:
     """Image pixels a crop pixel, (N,), of `matrices` (N, 2, 3)."""
-    a, b = matrices[:, 0, 0], matrices[:, 1, 0]
-    size: Points = (a * a + b * b) ** 0.5
+    size: Floats = np.hypot(matrices[:, 0, 0], matrices[:, 1, 0])
     return size
 
 
@@ -154,7 +153,7 @@ def cut_crops(image: Bytes, matrices: Floats, width: int = CROP_WIDTH) -> Bytes:
     # Only the part of the image that a crop shows is touched: a person in a huge image costs no more.
     around = 2 * reduction[:, None]
     ends = np.array([[0, 0], [width - 1, 0], [0, CROP_HEIGHT - 1], [width - 1, CROP_HEIGHT - 1]], dtype=np.float64)
-    shown = to_image(np.broadcast_to(ends, (len(matrices), 4, 2)), matrices)
+    shown: AnyArray = to_image(np.tile(ends, (len(matrices), 1, 1)), matrices)
     low = np.clip(np.floor(shown.min(1)) - around, 0, size).astype(int)
     high = np.clip(np.ceil(shown.max(1)) + 1 + around, 0, size).astype(int)
     inner = np.concatenate([matrices[:, :, :2], (matrices[:, :, 2] - low)[..., None]], 2)

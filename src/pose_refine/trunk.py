@@ -62,8 +62,8 @@ class Blocks(nn.Module):
         self.first, self.second = Unit(half, half, half), Unit(half, half, half)
 
     def forward(self, x: Tensor) -> Tensor:
-        kept, changed, half = x.split([self.quarter, self.quarter, 2 * self.quarter], 1)
-        once_kept, once_changed = self.first(half).split(self.quarter, 1)
+        kept, changed, half = torch.split(x, [self.quarter, self.quarter, 2 * self.quarter], 1)
+        once_kept, once_changed = torch.chunk(self.first(half), 2, 1)
         twice = self.second(torch.cat([changed, once_changed], 1))
         return torch.cat([kept, once_kept, twice], 1)
 
@@ -84,11 +84,10 @@ class Exchange(nn.Module):
 
     def _into(self, i: int, branches: list[Tensor]) -> Tensor:
         """What branch i becomes."""
-        paths = self.paths[i]
-        total: Tensor = paths[i](branches[i])
-        for j, x in enumerate(branches):
+        parts: list[Tensor] = [path(x) for path, x in zip(self.paths[i].children(), branches, strict=True)]
+        total = parts[i]
+        for j, part in enumerate(parts):
             if j != i:
-                part = paths[j](x)
                 total = total + (F.interpolate(part, scale_factor=2.0 ** (j - i)) if j > i else part)
         return total
 
@@ -139,7 +138,7 @@ class Trunk(nn.Module):
         for stage, exchanges in enumerate(self.stages):
             if stage:
                 branches.append(relu(self.deeper[stage - 1](branches[-1])))
-            for exchange in exchanges:
+            for exchange in exchanges.children():
                 branches = exchange(branches)
         y = relu(self.down[0](branches[3]))
         for layer, branch in zip(list(self.down)[1:], reversed(branches[:3]), strict=True):

@@ -34,7 +34,7 @@ def info(arguments: argparse.Namespace) -> int:
     facts = {
         "name": config.name,
         "found in": f"{folder}",
-        "trunk": f"MoveNet {config.trunk.capitalize()}",
+        "trunk": "PP-TinyPose",
         "parameters": f"{parameters / 1e6:.1f} M",
         "looks at": "crops and their mirror images" if config.flip else "crops",
         "joints": f"{config.joints}: {', '.join(NETWORK.joints)}",

@@ -18,6 +18,7 @@ from pose_refine.crops import (
     MAX_REDUCTION,
     crop_boxes,
     crop_matrices,
+    cut_crops,
     scales,
     to_crop,
 )
@@ -63,6 +64,10 @@ def cut(images: Tensor, rows: AnyArray, matrices: Floats) -> Tensor:
         (B, 3, CROP_HEIGHT, CROP_WIDTH) float32 in [-1, 1], channels last.
     """
     device, side = images.device, images.shape[1]
+    if device.type == "cpu":  # OpenCV touches only what a crop shows
+        cut_out = [cut_crops(images[row].numpy(), matrix[None])[0] for row, matrix in zip(rows, matrices, strict=True)]
+        stacked = torch.from_numpy(np.stack(cut_out)).permute(0, 3, 1, 2)  # which lies channels last already
+        return stacked.float() * (2 / 255) - 1
     y, x = torch.meshgrid(
         torch.arange(CROP_HEIGHT, device=device), torch.arange(CROP_WIDTH, device=device), indexing="ij"
     )

@@ -20,10 +20,19 @@ from pose_refine.skeletons import COCO_JOINTS, NETWORK, SIGMAS
 from pose_refine.training.batches import coarser, cut
 from pose_refine.training.data import People, nearest_others, of_others, take
 from pose_refine.training.heldout import in_crops
-from pose_refine.training.synthesis import initial_poses, nearly_perfect, noise, remove_unsure
+from pose_refine.training.synthesis import (
+    Truth,
+    exchange_halves,
+    fling,
+    initial_poses,
+    nearly_perfect,
+    noise,
+    remove_unsure,
+)
 
 RIGHT, WRONG = 0.85, 0.5  # keypoint similarity from which a joint counts as right, below which it is wrong
-DRAWS = 4  # damaged poses a held-out person, beside every estimator's own
+DRAWS = 2  # damaged poses a held-out person, beside every estimator's own
+SOME = 300  # people of each kind of initial pose
 SPOILT = 2.5  # what a right joint's lost similarity counts beside a wrong one's gain
 STEPS, BATCH, RATE = 1500, 256, 2e-3
 COARSE = (8, 4, 16, 2)  # what cannot be seen must be left alone: to 1 / that of their size images are shrunk
@@ -74,33 +83,62 @@ class Inputs:
     coarse: int = 1
 
 
-def held_out_inputs(people: People, rows: AnyArray, rng: np.random.Generator) -> list[Inputs]:
-    """Every estimator's poses as COCO's format gives them, every other one's also with unsure joints removed, the
-    others' with joints scattered; damaged poses and perfect ones."""
+def held_out_inputs(people: People, rows: AnyArray, rng: np.random.Generator, size: int) -> list[Inputs]:
+    """Every estimator's poses as COCO's format gives them, on people that it has not seen with the errors that it makes
+    on others; every other one's also with unsure joints removed, the others' with joints scattered or flung away;
+    damaged poses and perfect ones; and of some of these, people who are far away.
+
+    Args:
+        people: Everybody.
+        rows: (R,) of whom to draw SOME for each kind of pose.
+        rng: Source of randomness.
+        size: Side of the stored images, pixels.
+    """
     truth = take(people, rows, nearest_others(people))
-    real = [
+    given = [
         (truth.predicted[:, e, :, :2], truth.others_predicted[:, :, e, :, :2]) for e in range(len(people.estimators))
     ]
     # Few formats have a neck and the top of the head: an estimator must not be known by them.
-    plain = [(without_neck(poses), without_neck(others)) for poses, others in real]
+    plain = [(without_neck(poses), without_neck(others)) for poses, others in given]
     # Joints go missing where a score is below a threshold: the hard ones, of which fewer are found than of any others.
     scores = truth.predicted[..., 2].swapaxes(0, 1)
-    thresholded = [
-        (remove_unsure(poses, s, rng), others) for (poses, others), s in zip(real[1::2], scores[1::2], strict=True)
+    real = [
+        (remove_unsure(poses, s, rng), others) for (poses, others), s in zip(given[1::2], scores[1::2], strict=True)
     ]
     # A lone joint far off in a good pose is rare in these sets, and what users look at first.
-    scattered = [(noise(poses, rng, share=0.06), others) for poses, others in real[::2]]
-    real = plain + thresholded + scattered
+    real += [(noise(poses, rng, share=0.06), others) for poses, others in given[0::4]]
+    real += [(fling(poses, size, rng), others) for poses, others in given[2::4]]
+    real += [(exchange_halves(poses, others, rng), others) for poses, others in given[:1]]
     made = [initial_poses(truth, rng)[:2] for _ in range(DRAWS)]
     made += [(truth.poses, truth.others), (nearly_perfect(truth, rng), truth.others)]
-    sets = [(*pair, True) for pair in real] + [(*pair, False) for pair in made]
-    some = [~np.isnan(poses[..., 0]).all(1) for poses, _, _ in sets]
-    inputs = [
-        Inputs(rows[s], poses[s], others[s], is_real, one_body(poses[s]))
-        for (poses, others, is_real), s in zip(sets, some, strict=True)
-    ]
-    small = [i for i in range(len(inputs)) if i < len(plain)] + [len(inputs) - 1]
-    return inputs + [replace(inputs[i], coarse=COARSE[n % len(COARSE)]) for n, i in enumerate(small)]
+    made += [(without_neck(borrowed(truth, e, rng)), truth.others) for e in range(len(people.estimators))]
+    sets = [(*pair, True) for pair in plain + real] + [(*pair, False) for pair in made]
+    few = [*range(0, len(plain), 2), len(plain) + len(real) + DRAWS]  # every other estimator's, and perfect ones
+    resolutions = [(i, 1) for i in range(len(sets))] + [(i, COARSE[n % len(COARSE)]) for n, i in enumerate(few)]
+    return [drawn(rows, sets[i], coarse, rng) for i, coarse in resolutions]
+
+
+def drawn(rows: AnyArray, given: tuple[Floats, Floats, bool], coarse: int, rng: np.random.Generator) -> Inputs:
+    """SOME of the people `rows` (R,) who were given a pose (R, K, 2), beside the others' (R, M, K, 2)."""
+    poses, others, real = given
+    some = np.flatnonzero(~np.isnan(poses[..., 0]).all(1))
+    some = np.sort(rng.permutation(some)[:SOME])
+    return Inputs(rows[some], poses[some], others[some], real, one_body(poses[some]), coarse)
+
+
+def borrowed(truth: Truth, estimator: int, rng: np.random.Generator) -> Floats:
+    """Poses (R, K, 2) of those people whom the estimator has not seen: its errors on others, in shares of their size.
+
+    The network's trunk remembers COCO's photographs, not those of the other sets, for which most estimators gave no
+    poses: so they are judged by these, too.
+    """
+    predicted, size = truth.predicted[:, estimator, :, :2], np.sqrt(truth.area)[:, None, None]
+    seen = np.isfinite(predicted).any((1, 2), keepdims=True)
+    if seen.all() or not seen.any():
+        return np.full_like(truth.poses, np.nan)
+    donors = rng.choice(np.flatnonzero(seen), len(size))
+    error = (predicted[donors] - truth.poses[donors]) / size[donors]
+    return np.where(seen, np.float32(np.nan), truth.poses + error * size).astype(np.float32)
 
 
 def without_neck(poses: Floats) -> Floats:
@@ -122,7 +160,7 @@ def collect(network: Network, images: Tensor, people: People, inputs: Inputs, *,
         seen = torch.as_tensor(to_crop(inputs.shown[part], matrices), device=images.device)
         crops, detail = cut(images, people.image[rows[part]], matrices), scales(matrices)
         if inputs.coarse > 1:
-            crops, detail = coarser(crops, inputs.coarse), np.minimum(detail, 1) / np.float32(inputs.coarse)
+            crops, detail = coarser(crops, inputs.coarse), np.minimum(detail, 1).astype(np.float32) / inputs.coarse
         mpii = people.mpii[rows[part]]
         told = Prompt(initial, others, seen, *(torch.as_tensor(v, device=images.device) for v in (detail, mpii)))
         evidence = look(network, crops, told, flip=flip)

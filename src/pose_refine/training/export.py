@@ -44,7 +44,7 @@ def export(data: Path, run: Path, name: str, to: Path, device: str = "cpu", *, f
     held = unseen(everyone, split_by_image(everyone)[1], data)
     images, people = load_images(select(everyone, held), settings["side"])
     images, rows = images.to(device), np.arange(len(people.area))
-    inputs = held_out_inputs(people, rows, np.random.default_rng(0))
+    inputs = held_out_inputs(people, rows, np.random.default_rng(0), settings["side"])
     cases = [collect(model.network, images, people, given, flip=flip) for given in inputs]
     first, shape = Decision(model.network.config.joints), (images.shape[1], images.shape[2])
     fit(first, join_cases(cases))

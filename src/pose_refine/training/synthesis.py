@@ -95,6 +95,24 @@ def noise(poses: Floats, rng: Generator, *, share: float = 0.05) -> Floats:
     return np.where(chosen[..., None], false, poses).astype(np.float32)
 
 
+def fling(poses: Floats, size: int, rng: Generator) -> Floats:
+    """One to three joints of each pose anywhere in an image of that size, or, in a third, in its corner."""
+    order = np.where(np.isnan(poses[..., 0]), 2.0, rng.random(poses.shape[:2])).argsort(1).argsort(1)
+    chosen = order < rng.integers(1, 4, (len(poses), 1))
+    anywhere = np.where(rng.random((len(poses), 1, 1)) < 1 / 3, 1.0, rng.uniform(0, size, poses.shape))
+    return np.where((chosen & ~np.isnan(poses[..., 0]))[..., None], anywhere, poses).astype(np.float32)
+
+
+def exchange_halves(poses: Floats, others: Floats, rng: Generator) -> Floats:
+    """Up to half of each pose from the nearest of the others (B, M, K, 2); NaN for people without any."""
+    theirs = others[:, 0]
+    known: AnyArray = ~np.isnan(theirs[..., 0])
+    chosen = known & (rng.random(poses.shape[:2]) < rng.uniform(0.2, 0.5, (len(poses), 1)))
+    mixed_up = np.where(chosen[..., None], theirs, poses)
+    alone = ~np.isfinite(theirs).any((1, 2), keepdims=True)
+    return np.where(~alone, mixed_up, np.float32(np.nan)).astype(np.float32)
+
+
 def remove_unsure(poses: Floats, scores: Floats, rng: Generator, *, most: float = 0.4) -> Floats:
     """What thresholding an estimator's scores does: the lowest-scored share of a pose, up to `most`, is missing."""
     ranks = np.where(np.isnan(scores), np.inf, scores).argsort(1).argsort(1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from pose_refine._types import AnyArray
 from pose_refine.network import COCO_JOINTS, LIMB_JOINTS, Network
-from pose_refine.trunk import WIDTHS, Blocks, Exchange, Separable, Trunk, Unit
+from pose_refine.trunk import STEM, Blocks, Exchange, Separable, Trunk, Unit
 from pose_refine.weights import TENSORS, read_config
 
 # ImageNet's mean and deviation of RGB in [-1, 1]: what the published weights expect.
@@ -18,6 +19,7 @@ MEAN, DEVIATION = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 SHARPNESS = 12.0  # of the published maps, which are Gaussians of height 1, as logits
 
 Layer = tuple[Tensor, Tensor]
+Kind = TypeVar("Kind", bound=nn.Module)
 
 
 def read_layers(path: Path) -> Iterator[Layer]:
@@ -38,38 +40,33 @@ def read_layers(path: Path) -> Iterator[Layer]:
             yield weight, bias
 
 
-class _Copier:
+class Copier:
     """Copies layers into modules, one after the other, and knows in which order the channels of each tensor lie.
 
     An order is an array: at each place, which of the published channels lies there.
+
+    Args:
+        layers: As `read_layers` gives them.
     """
 
     def __init__(self, layers: Iterator[Layer]) -> None:
         self.layers = layers
 
     @torch.no_grad()
-    def conv(
-        self,
-        layer: nn.Module,
-        inputs: AnyArray | None = None,
-        outputs: AnyArray | None = None,
-        scale: float = 1.0,
-    ) -> None:
+    def conv(self, layer: nn.Conv2d, inputs: AnyArray | None = None, scale: float = 1.0) -> None:
+        """The next layer, whose inputs lie in the order `inputs`, times `scale`."""
         weight, bias = next(self.layers)
-        if inputs is not None and weight.shape[1] > 1:
-            weight = weight[:, inputs]
-        elif inputs is not None:  # depthwise
+        if inputs is not None and layer.groups > 1:
             weight, bias = weight[inputs], bias[inputs]
-        if outputs is not None:
-            weight, bias = weight[outputs], bias[outputs]
+        elif inputs is not None:
+            weight = weight[:, inputs]
         layer.weight.copy_(weight * scale)
+        assert layer.bias is not None  # all published ones have one
         layer.bias.copy_(bias * scale)
 
-    def separable(
-        self, layer: Separable, inputs: AnyArray | None = None, outputs: AnyArray | None = None, scale: float = 1.0
-    ) -> None:
+    def separable(self, layer: Separable, inputs: AnyArray | None = None, scale: float = 1.0) -> None:
         self.conv(layer.depthwise, inputs)
-        self.conv(layer.pointwise, inputs, outputs, scale)
+        self.conv(layer.pointwise, inputs, scale)
 
     def unit(self, unit: Unit, inputs: AnyArray | None = None) -> None:
         self.conv(unit.expand, inputs)
@@ -84,45 +81,53 @@ class _Copier:
         self.unit(blocks.second, np.concatenate([2 * high, 2 * high + 1]) - half)
         return np.concatenate([4 * low, 4 * low + 2, 2 * np.arange(half) + 1])
 
-    @torch.no_grad()
     def exchange(self, exchange: Exchange) -> None:
-        """The published sum counts the first branch twice; what a branch keeps of itself is copied in its order."""
-        orders = [self.blocks(blocks) for blocks in exchange.blocks]
-        plain = np.arange(WIDTHS[0])  # how the finest branch lies by then
-        count = len(orders)
-        for i, paths in enumerate(exchange.paths):
-            for j in range(count):
+        """The published sum counts the first branch twice; it comes to the others as what it has become."""
+        orders = [self.blocks(blocks) for blocks in children(exchange.blocks, Blocks)]
+        for i, paths in enumerate(children(exchange.paths, nn.ModuleList)):
+            for j, path in enumerate(paths):
                 scale = 2.0 if j == 0 else 1.0
                 if i == j:
-                    keep = torch.zeros(WIDTHS[i], WIDTHS[i])
-                    keep[orders[i], torch.arange(WIDTHS[i])] = scale
-                    paths[j].weight.copy_(keep[..., None, None])
-                    paths[j].bias.zero_()
-                elif j > i:
-                    self.conv(paths[j], orders[j], scale=scale)
+                    keep(path, orders[i], scale)
+                elif isinstance(path, nn.Conv2d):
+                    self.conv(path, orders[j], scale)
                 else:
-                    *before, last = [layer for layer in paths[j] if isinstance(layer, Separable)]
-                    order = orders[j] if j else plain
-                    for layer in before:
-                        self.separable(layer, order)
-                        order = np.arange(WIDTHS[j])
-                    self.separable(last, order, scale=scale)
+                    self.downwards(children(path, Separable), orders[j] if j else None, scale)
+
+    def downwards(self, layers: list[Separable], order: AnyArray | None, scale: float) -> None:
+        """A path of one or more steps to a coarser branch."""
+        for n, layer in enumerate(layers):
+            self.separable(layer, None if n else order, scale if n == len(layers) - 1 else 1.0)
 
     def trunk(self, trunk: Trunk) -> None:
         self.conv(trunk.stem)
         self.separable(trunk.stem_plain)
         self.unit(trunk.stem_unit)
-        half = len(trunk.stem.weight) // 2
-        shuffled = np.arange(2 * half).reshape(half, 2).T.reshape(-1)  # where each channel of (plain, unit) goes
+        shuffled = np.arange(STEM).reshape(-1, 2).T.reshape(-1)  # the published network mixes both halves
         self.separable(trunk.enter4, shuffled)
         self.separable(trunk.enter8, shuffled)
-        for stage, exchanges in enumerate(trunk.stages):
-            if stage:
-                self.separable(trunk.deeper[stage - 1])
-            for exchange in exchanges:
+        deeper = [None, *children(trunk.deeper, Separable)]
+        for layer, exchanges in zip(deeper, children(trunk.stages, nn.ModuleList), strict=True):
+            if layer is not None:
+                self.separable(layer)
+            for exchange in children(exchanges, Exchange):
                 self.exchange(exchange)
-        for layer in trunk.down:
+        for layer in children(trunk.down, Separable):
             self.separable(layer)
+
+
+@torch.no_grad()
+def keep(layer: nn.Module, order: AnyArray, scale: float) -> None:
+    """Let a 1x1 convolution put channels that lie in that order back into the published one."""
+    width = len(order)
+    weight = torch.zeros(width, width)
+    weight[order, torch.arange(width)] = scale
+    layer.load_state_dict({"weight": weight[..., None, None], "bias": torch.zeros(width)})
+
+
+def children(modules: nn.Module, kind: type[Kind]) -> list[Kind]:
+    """The modules of that kind in a list or a sequence."""
+    return [module for module in modules.children() if isinstance(module, kind)]
 
 
 def load_start(network: Network, path: Path) -> None:
@@ -142,21 +147,24 @@ def load_start(network: Network, path: Path) -> None:
         own = {n.removeprefix("network."): t.float() for n, t in tensors.items() if n.startswith("network.")}
         network.load_state_dict(own)
         return
-    copier = _Copier(read_layers(path))
+    copier = Copier(read_layers(path))
     try:
         copier.trunk(network.trunk)
         weight, bias = next(copier.layers)
     except (RuntimeError, IndexError, StopIteration) as error:
         raise ValueError(f"{path}: expected PP-TinyPose with batch norms folded in: {error}") from error
     normalize(network.trunk.stem)
-    with torch.no_grad():
-        layer = network.image_only
-        layer.weight.zero_()
-        layer.bias.zero_()  # type: ignore[union-attr]
-        for first, joints in ((0, range(COCO_JOINTS)), (network.config.joints, range(LIMB_JOINTS, COCO_JOINTS))):
-            rows = slice(first, first + len(joints))
-            layer.weight[rows] = SHARPNESS * weight[list(joints)]
-            layer.bias[rows] = SHARPNESS * bias[list(joints)]  # type: ignore[index]
+    begin(network, weight, bias)
+
+
+@torch.no_grad()
+def begin(network: Network, weight: Tensor, bias: Tensor) -> None:
+    """Let the network's own maps, and those of MPII's limbs, begin as the published ones (17, 40, 1, 1) and (17,)."""
+    known = [*range(COCO_JOINTS), *range(network.config.joints, network.config.joints + COCO_JOINTS - LIMB_JOINTS)]
+    which = [*range(COCO_JOINTS), *range(LIMB_JOINTS, COCO_JOINTS)]
+    state = {name: torch.zeros_like(value) for name, value in network.image_only.state_dict().items()}
+    state["weight"][known], state["bias"][known] = SHARPNESS * weight[which], SHARPNESS * bias[which]
+    network.image_only.load_state_dict(state)
 
 
 @torch.no_grad()
@@ -164,4 +172,5 @@ def normalize(stem: nn.Conv2d) -> None:
     """Let the first layer take RGB in [-1, 1] instead of ImageNet's normalisation."""
     weight = stem.weight / torch.tensor(DEVIATION).view(1, 3, 1, 1)
     stem.weight.copy_(weight)
-    stem.bias.sub_((weight * torch.tensor(MEAN).view(1, 3, 1, 1)).sum((1, 2, 3)))  # type: ignore[union-attr]
+    assert stem.bias is not None
+    stem.bias.sub_((weight * torch.tensor(MEAN).view(1, 3, 1, 1)).sum((1, 2, 3)))
