@@ -160,7 +160,8 @@ def collect(network: Network, images: Tensor, people: People, inputs: Inputs, *,
         seen = torch.as_tensor(to_crop(inputs.shown[part], matrices), device=images.device)
         crops, detail = cut(images, people.image[rows[part]], matrices), scales(matrices)
         if inputs.coarse > 1:
-            crops, detail = coarser(crops, inputs.coarse), np.minimum(detail, 1).astype(np.float32) / inputs.coarse
+            crops = coarser(crops, inputs.coarse)
+            detail = (np.minimum(detail, 1) / inputs.coarse).astype(np.float32)
         mpii = people.mpii[rows[part]]
         told = Prompt(initial, others, seen, *(torch.as_tensor(v, device=images.device) for v in (detail, mpii)))
         evidence = look(network, crops, told, flip=flip)
