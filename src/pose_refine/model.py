@@ -23,8 +23,9 @@ from pose_refine.encoding import (
 from pose_refine.network import Network, NetworkConfig, meant
 
 GIVEN = 0  # of what the decision sees of a joint: whether the pose claims it
+MOST_VIEWS, ALONE = 3, 1  # views of a crop, and which of them is shown no pose
 HYPOTHESES = 4  # where a joint may be: claimed, found, found while doubting the claim, found without it
-EVIDENCE = 41  # numbers a joint that the decision sees
+EVIDENCE = 43  # numbers a joint that the decision sees
 MARGIN_OF_PROOF = 0.35  # so much better a place far from the claim must be: good joints must stay good
 FAR = 10.0  # OKS units: further apart is the same to the decision
 MOST_SHRUNK = 5.0  # a person is seen at 1 / 2 ** 5 of the crop's resolution at least
@@ -64,45 +65,54 @@ class Prompt(NamedTuple):
 
 
 def look(
-    network: Network, image: Tensor, prompt: Prompt, dtype: torch.dtype = torch.float32, *, flip: bool = False
+    network: Network, image: Tensor, prompt: Prompt, dtype: torch.dtype = torch.float32, *, views: int = 1
 ) -> Evidence:
     """Look at crops (B, 3, H, W) with the poses that are shown, once believing them and once in doubt, and judge the
     initial poses by what is found: the same ones at first, better ones the second time.
 
-    With `flip`, look at their mirror images too, without any pose: what is found there owes nothing to the claim. That
-    is twice the cost.
+    With two `views`, also at their mirror images, without any pose: what is found there owes nothing to the claim. With
+    three, at these with the pose as well, and the mean of both answers counts: the flip test of stacked hourglasses
+    (Newell et al. 2016). Each costs as much as the first.
     """
-    return gather_evidence(heat_maps(network, image, prompt, dtype, flip=flip), prompt)
+    return gather_evidence(combined(heat_maps(network, image, prompt, dtype, views=views)), prompt, views)
 
 
-def heat_maps(network: Network, image: Tensor, prompt: Prompt, dtype: torch.dtype, *, flip: bool) -> Tensor:
-    """The network's heat maps, believing, in doubt, and without the pose: (3, B, K, h, w) logits, float32.
+def heat_maps(network: Network, image: Tensor, prompt: Prompt, dtype: torch.dtype, *, views: int) -> list[Tensor]:
+    """What the network says of each view: logits (L, B, K, h, w), float32, as they lie in the crop itself; believing
+    the pose and in doubt (L = 2), or where it is shown none (L = 1).
 
-    Only the last layers run twice for doubt: it touches the fine pose maps alone. Without `flip`, the third are those
-    in doubt once more.
+    Only the last layers run twice for doubt: it touches the fine pose maps alone.
     """
     shown, others, count = prompt.shown, prompt.others, image.shape[0]
-    if flip:  # as one batch: a person alone leaves a device half idle
-        image = torch.cat([image, image.flip(3)])
-        shown = torch.cat([shown, torch.full_like(shown, torch.nan)])
-        others = torch.cat([others, mirrored(others)])
+    if views > 1:  # as one batch: a person alone leaves a device half idle
+        image = torch.cat([image, *[image.flip(3)] * (views - 1)])
+        shown = torch.cat([shown, torch.full_like(shown, torch.nan), mirrored(shown)][:views])
+        others = torch.cat([others, mirrored(others), mirrored(others)][:views])
     image, pose8, pose4 = network_inputs(image, shown, others, network.config.size)
     # made on the device: nothing is copied there
     beliefs = torch.linspace(1, DOUBT, 2, dtype=pose4.dtype, device=pose4.device)[:, None]
+    found = []
     with nullcontext() if dtype == torch.float32 else torch.autocast(image.device.type, dtype):
         context = network.context(image, pose8, pose4)
-        first = tuple(part[:count] for part in context)
-        maps = meant(network.answers((first[0], first[1]), pose4[:count], beliefs), prompt.mpii).float()
-        if not flip:
-            return torch.cat([maps, maps[1:]])
-        rest = tuple(part[count:] for part in context)
-        alone = meant(network.answers((rest[0], rest[1]), pose4[count:], beliefs[:1]), prompt.mpii).float()
-    return torch.cat([maps, mirrored_back(alone)])
+        for view in range(views):
+            rows = slice(view * count, (view + 1) * count)
+            asked = beliefs if view != ALONE else beliefs[:1]
+            maps = network.answers((context[0][rows], context[1][rows]), pose4[rows], asked)
+            told = meant(maps, prompt.mpii).float()
+            found.append(mirrored_back(told) if view else told)
+    return found
 
 
-def gather_evidence(logits: Tensor, prompt: Prompt) -> Evidence:
-    """Compare what was found, (3, B, K, h, w) maps of `heat_maps`, with the initial pose, with the poses of the people
-    nearby and with the pose that was shown.
+def combined(found: list[Tensor]) -> Tensor:
+    """Of `heat_maps`: believing, in doubt, and without the pose, (3, B, K, h, w). With one view, the third are those in
+    doubt once more; with three, the first two are means."""
+    posed = found[0] if len(found) < MOST_VIEWS else (found[0] + found[2]) / 2
+    return torch.cat([posed, found[ALONE] if len(found) > ALONE else posed[1:]])
+
+
+def gather_evidence(logits: Tensor, prompt: Prompt, views: int) -> Evidence:
+    """Compare what was found, the (3, B, K, h, w) maps `combined` of so many `views`, with the initial pose, with the
+    poses of the people nearby and with the pose that was shown.
 
     How far a whole pose lies from what was found tells how good its estimator is: that is how the decision knows
     whom to believe without knowing the estimator.
@@ -146,6 +156,7 @@ def gather_evidence(logits: Tensor, prompt: Prompt) -> Evidence:
         *mean_over_joints(close, if_given)[[0, 1, 2, 4]],
         *mean_over_joints(peak[[0, 2]], torch.ones_like(given)),
         mean_over_joints(kept, given),
+        *(torch.full_like(given, float(views >= n)) for n in (2, 3)),
     ]
     return Evidence(places, torch.stack(features, -1))
 
@@ -242,14 +253,14 @@ class Model(nn.Module):
 
     Args:
         config: Shape of the network.
-        flip: Whether it looks at mirror images too, without the pose (see `look`).
+        views: How many images the network sees of each crop (see `look`), 1 to 3.
     """
 
-    def __init__(self, config: NetworkConfig, *, flip: bool = False) -> None:
+    def __init__(self, config: NetworkConfig, *, views: int = 1) -> None:
         super().__init__()
         self.network = Network(config)
         self.decision = Decision(config.joints)
-        self.flip = flip
+        self.views: int = views
 
     def forward(self, crops: Tensor, prompt: Prompt, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
         """Refine one pose a crop.
@@ -263,7 +274,7 @@ class Model(nn.Module):
             Keypoints (B, K, 2) crop pixels, and P(within the OKS-0.85 radius) (B, K).
         """
         image = crops.permute(0, 3, 1, 2).to(memory_format=torch.channels_last).float() * (2 / 255) - 1
-        evidence = look(self.network, image, prompt, dtype, flip=self.flip)
+        evidence = look(self.network, image, prompt, dtype, views=self.views)
         quality, weight, right = self.decision(evidence.features)
         given = evidence.features[..., GIVEN]
         return blend(evidence.places, torch.sigmoid(quality), weight, given), torch.sigmoid(right)

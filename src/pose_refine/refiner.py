@@ -72,7 +72,7 @@ class Refiner:
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
         backend: str = "torch",
-        flip: bool | None = None,
+        views: int | None = None,
     ) -> "Refiner":
         """Load weights.
 
@@ -85,16 +85,18 @@ class Refiner:
             dtype: torch.float32 (the default), or torch.bfloat16 / float16 for autocast.
             backend: "torch", or "onnx" for ONNX Runtime (extra [onnx]; cpu or cuda, float32), which runs .onnx files
                 in any case. It exports other sources anew each time, which takes seconds.
-            flip: Whether to look at each crop's mirror image too; by default as the weights are made for ("base": yes,
-                "small": no). False halves the cost of "base", for about a point of recall.
+            views: How many images the network sees of each crop, at the cost of one each: 1, the crop with the pose;
+                2, its mirror image without the pose as well, so that weak estimators are not believed too much; 3, its
+                mirror image with the pose, too, for the best that can be had. By default as the weights are made for
+                ("base": 2).
 
         Raises:
             FileNotFoundError: No such folder.
             ImportError: ONNX Runtime is asked for, and not there.
-            ValueError: The weights are damaged, do not fit, or cannot be had from the hub; an unknown backend; `flip`
-                for an exported file, which has its own.
+            ValueError: The weights are damaged, do not fit, or cannot be had from the hub; an unknown backend; `views`
+                that are not 1 to 3, or for an exported file, which has its own.
         """
-        load, device = backends.choose(source, revision, backend, device, flip)
+        load, device = backends.choose(source, revision, backend, device, views)
         refiner = cls(load, device=device, dtype=dtype)
         refiner._model  # noqa: B018  # so that what is wrong with the source is said here
         return refiner

@@ -14,7 +14,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from pose_refine.files import write_whole
-from pose_refine.model import Model
+from pose_refine.model import MOST_VIEWS, Model
 from pose_refine.network import NetworkConfig
 
 NAMES = ("small", "base")  # embedded
@@ -37,7 +37,7 @@ class WeightsConfig(BaseModel):
         width: See NetworkConfig.
         coarse: See NetworkConfig.
         size: See NetworkConfig.
-        flip: Whether the model looks at mirror images too; its decision was fitted so.
+        views: How many images the network sees of each crop, by default (see `model.look`); its decision knows all.
         sha256: Of model.safetensors.
     """
 
@@ -49,7 +49,7 @@ class WeightsConfig(BaseModel):
     width: Annotated[int, Field(ge=1, le=1024)]
     coarse: Annotated[int, Field(ge=1, le=1024)]
     size: tuple[Side, Side] = (256, 192)
-    flip: bool = False
+    views: Annotated[int, Field(ge=1, le=MOST_VIEWS)] = 2
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
     def network(self) -> NetworkConfig:
@@ -143,12 +143,12 @@ def read_config(folder: Path) -> WeightsConfig:
         raise ValueError(f"{path}: not a weights config: {error}") from error
 
 
-def load(folder: Path, flip: bool | None = None) -> tuple[Model, WeightsConfig]:
+def load(folder: Path, views: int | None = None) -> tuple[Model, WeightsConfig]:
     """Load and verify a weights folder.
 
     Args:
         folder: As `find` gives it.
-        flip: Whether the model looks at mirror images too; None: as its config says.
+        views: How many images the network sees of each crop, 1 to MOST_VIEWS; None: as its config says.
 
     Returns:
         The model in float32 on the CPU, ready for inference, and its config.
@@ -167,7 +167,7 @@ def load(folder: Path, flip: bool | None = None) -> tuple[Model, WeightsConfig]:
         raise ValueError(f"{path}: SHA-256 is {digest}, its config says {config.sha256}: truncated or changed")
     with torch.device("meta"):  # no time, and none of the caller's random numbers, for values that are replaced
         model = Model(config.network())
-    model.flip = config.flip if flip is None else flip
+    model.views = config.views if views is None else views
     try:
         tensors = {name: tensor.float() for name, tensor in load_tensors(data).items()}
         model.load_state_dict(tensors, strict=True, assign=True)
@@ -188,7 +188,7 @@ def save(model: Model, name: str, folder: Path) -> WeightsConfig:
             "width": shape.width,
             "coarse": shape.coarse,
             "size": shape.size,
-            "flip": model.flip,
+            "views": model.views,
             "sha256": hashlib.sha256(data).hexdigest(),
         }
     )

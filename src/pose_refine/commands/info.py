@@ -36,7 +36,7 @@ def info(arguments: argparse.Namespace) -> int:
         "found in": f"{folder}",
         "trunk": "PP-TinyPose",
         "parameters": f"{parameters / 1e6:.1f} M",
-        "looks at": "crops and their mirror images" if config.flip else "crops",
+        "views": f"{config.views} of each crop",
         "joints": f"{config.joints}: {', '.join(NETWORK.joints)}",
         "size": f"{sum(sizes.values()) / 1e6:.1f} MB",
         "SHA-256": f"{config.sha256} (verified)",

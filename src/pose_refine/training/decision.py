@@ -14,7 +14,17 @@ from tqdm import tqdm
 from pose_refine._types import AnyArray, Floats
 from pose_refine.bodies import one_body
 from pose_refine.crops import CROP_HEIGHT, crop_boxes, crop_matrices, far_off, scales, to_crop, to_image
-from pose_refine.model import GIVEN, Decision, Prompt, blend, look, near
+from pose_refine.model import (
+    GIVEN,
+    MOST_VIEWS,
+    Decision,
+    Prompt,
+    blend,
+    combined,
+    gather_evidence,
+    heat_maps,
+    near,
+)
 from pose_refine.network import Network
 from pose_refine.skeletons import COCO_JOINTS, NETWORK, SIGMAS
 from pose_refine.training.batches import coarser, cut
@@ -148,11 +158,11 @@ def without_neck(poses: Floats) -> Floats:
 
 
 @torch.inference_mode()
-def collect(network: Network, images: Tensor, people: People, inputs: Inputs, *, flip: bool = False) -> Cases:
-    """Run the network on `inputs`, with `flip` on their mirror images too."""
+def collect(network: Network, images: Tensor, people: People, inputs: Inputs) -> list[Cases]:
+    """Run the network on `inputs`; its cases with one, two and three views of each crop."""
     rows, shape = inputs.rows, (images.shape[1], images.shape[2])
     sigmas = torch.as_tensor(SIGMAS, device=images.device)
-    parts: list[tuple[Tensor, ...]] = []
+    parts: list[list[tuple[Tensor, ...]]] = [[] for _ in range(MOST_VIEWS)]
     for part in tqdm(np.array_split(np.arange(len(rows)), max(1, len(rows) // 8)), desc="evidence", mininterval=5):
         centres, heights, rotation = crop_boxes(inputs.shown[part], shape)
         matrices = crop_matrices(centres, heights, rotation)
@@ -164,7 +174,7 @@ def collect(network: Network, images: Tensor, people: People, inputs: Inputs, *,
             detail = (np.minimum(detail, 1) / inputs.coarse).astype(np.float32)
         mpii = people.mpii[rows[part]]
         told = Prompt(initial, others, seen, *(torch.as_tensor(v, device=images.device) for v in (detail, mpii)))
-        evidence = look(network, crops, told, flip=flip)
+        found = heat_maps(network, crops, told, torch.float32, views=MOST_VIEWS)
         truth = torch.as_tensor(to_crop(people.keypoints[rows[part]], matrices), device=images.device)
         scale = np.sqrt(people.area[rows[part]]) * CROP_HEIGHT / heights
         unit = 2 * sigmas * torch.as_tensor(scale, dtype=torch.float32, device=images.device)[:, None]
@@ -172,8 +182,10 @@ def collect(network: Network, images: Tensor, people: People, inputs: Inputs, *,
         doubled = ~labelled & labelled[:, list(NETWORK.mirror)]
         is_real = torch.full((len(part),), inputs.real)
         truth = torch.where(doubled[..., None], truth[:, list(NETWORK.mirror)], torch.nan_to_num(truth))
-        parts.append((evidence.features, evidence.places, truth, unit, labelled, doubled, is_real))
-    return Cases(*(torch.cat(column).cpu().clone() for column in zip(*parts, strict=True)))
+        for views, cases in enumerate(parts, 1):
+            evidence = gather_evidence(combined(found[:views]), told, views)
+            cases.append((evidence.features, evidence.places, truth, unit, labelled, doubled, is_real))
+    return [Cases(*(torch.cat(column).cpu().clone() for column in zip(*cases, strict=True))) for cases in parts]
 
 
 @torch.inference_mode()

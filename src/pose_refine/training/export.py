@@ -21,7 +21,7 @@ def read_settings(run: Path) -> dict[str, Any]:
     return settings
 
 
-def export(data: Path, run: Path, name: str, to: Path, device: str = "cpu", *, flip: bool = False) -> None:
+def export(data: Path, run: Path, name: str, to: Path, device: str = "cpu", *, views: int = 2) -> None:
     """Fit the decision on held-out people and write the run's averaged network as a weights folder.
 
     Args:
@@ -30,13 +30,13 @@ def export(data: Path, run: Path, name: str, to: Path, device: str = "cpu", *, f
         name: Name of the weights.
         to: Folder to write; its model card is left alone.
         device: torch device.
-        flip: Whether the model is to look at mirror images, without the pose, too: better, at twice the cost.
+        views: How many images the network is to see of each crop, by default.
     """
     settings = read_settings(run)
     state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
     torch.manual_seed(0)
     size = (settings["height"], settings["across"])
-    model = Model(NetworkConfig(width=settings["width"], size=size), flip=flip)
+    model = Model(NetworkConfig(width=settings["width"], size=size), views=views)
     model.network.load_state_dict(state["average"])
     model.network.half().float()  # what the file keeps: the decision must see the same answers as its users
     model.network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
@@ -45,10 +45,11 @@ def export(data: Path, run: Path, name: str, to: Path, device: str = "cpu", *, f
     images, people = load_images(select(everyone, held), settings["side"])
     images, rows = images.to(device), np.arange(len(people.area))
     inputs = held_out_inputs(people, rows, np.random.default_rng(0), settings["side"])
-    cases = [collect(model.network, images, people, given, flip=flip) for given in inputs]
+    looks = [collect(model.network, images, people, given) for given in inputs]
     first, shape = Decision(model.network.config.joints), (images.shape[1], images.shape[2])
-    fit(first, join_cases(cases))
-    closer = [look_closer(first, people, *pair, shape) for pair in zip(inputs, cases, strict=True)]
-    cases += [collect(model.network, images, people, given, flip=flip) for given in closer]
-    fit(model.decision, join_cases(cases))
+    fit(first, join_cases([cases for each in looks for cases in each]))
+    seen = [each[views - 1] for each in looks]
+    closer = [look_closer(first, people, *pair, shape) for pair in zip(inputs, seen, strict=True)]
+    looks += [collect(model.network, images, people, given) for given in closer if len(given.rows)]
+    fit(model.decision, join_cases([cases for each in looks for cases in each]))
     weights.save(model, name, to)
