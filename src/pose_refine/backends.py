@@ -89,7 +89,8 @@ def choose(
 
     Raises:
         ImportError: ONNX Runtime is to run it, and is not installed.
-        ValueError: Another backend, a device that is not there, `views` that are not 1 to MOST_VIEWS; a revision or `views` for a file.
+        ValueError: Another backend, a device that is not there, `views` that are not 1 to MOST_VIEWS; a
+            revision or `views` for a file.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")

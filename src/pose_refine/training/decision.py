@@ -42,7 +42,7 @@ from pose_refine.training.synthesis import (
 
 RIGHT, WRONG = 0.85, 0.5  # keypoint similarity from which a joint counts as right, below which it is wrong
 DRAWS = 2  # damaged poses a held-out person, beside every estimator's own
-SOME = 300  # people of each kind of initial pose
+SOME = 220  # people of each kind of initial pose
 SPOILT = 2.5  # what a right joint's lost similarity counts beside a wrong one's gain
 STEPS, BATCH, RATE = 1500, 256, 2e-3
 COARSE = (8, 4, 16, 2)  # what cannot be seen must be left alone: to 1 / that of their size images are shrunk
@@ -125,7 +125,8 @@ def held_out_inputs(people: People, rows: AnyArray, rng: np.random.Generator, si
     sets = [(*pair, True) for pair in plain + real] + [(*pair, False) for pair in made]
     few = [*range(0, len(plain), 2), len(plain) + len(real) + DRAWS]  # every other estimator's, and perfect ones
     resolutions = [(i, 1) for i in range(len(sets))] + [(i, COARSE[n % len(COARSE)]) for n, i in enumerate(few)]
-    return [drawn(rows, sets[i], coarse, rng) for i, coarse in resolutions]
+    inputs = [drawn(rows, sets[i], coarse, rng) for i, coarse in resolutions]
+    return [given for given in inputs if len(given.rows)]
 
 
 def drawn(rows: AnyArray, given: tuple[Floats, Floats, bool], coarse: int, rng: np.random.Generator) -> Inputs:
