@@ -11,7 +11,7 @@ from typing import Any
 
 from pose_refine.commands.journal import Entry, Journal
 from pose_refine.commands.matching import match_names, matched
-from pose_refine.commands.pipeline import Frame, Tally, backup_of, fingerprint, refine_frames
+from pose_refine.commands.pipeline import Frame, Tally, backup_of, check_parent, fingerprint, refine_frames
 from pose_refine.files import (
     check_free,
     copy_whole,
@@ -41,29 +41,42 @@ def refine(arguments: argparse.Namespace, options: Entry, load: Callable[[], Ref
         FileExistsError: The result, or the backup, exists.
         ValueError: Not such a document, or none of its images is there.
     """
-    poses, target = arguments.poses, arguments.output or arguments.poses.resolve()
-    data = poses.read_bytes()
+    target = arguments.output or arguments.poses.resolve()
+    check_parent(target)
     names = image_list(arguments.annotations)
-    options = {**options, "poses": digest(data), "annotations": digest(encode_poses(names))}
-    journal = Journal(target.with_name(f".{target.name}.pose_refine.jsonl"), options)
-    if is_result(target, journal):  # killed between the last two steps
-        log.info("was finished by an earlier run")
-        journal.remove()
-        return
-    check_target(arguments, target, data)
-    document = parse_document(data, poses)
+    with Journal(target.with_name(f".{target.name}.pose_refine.jsonl"), options) as journal:
+        data = arguments.poses.read_bytes()  # once it is locked: another run may just have written it
+        journal.options = {**options, "poses": digest(data), "annotations": digest(encode_poses(names))}
+        if is_result(target, journal):  # killed between the last two steps
+            log.info("was finished by an earlier run")
+            journal.remove()
+            return
+        check_target(arguments, target, data)
+        work(data, names, target, arguments, journal, load, tally)
+
+
+def work(
+    data: bytes,
+    names: list[Any] | None,
+    target: Path,
+    arguments: argparse.Namespace,
+    journal: Journal,
+    load: Callable[[], Refiner],
+    tally: Tally,
+) -> None:
+    """Refine a document's frames, and write it."""
+    document = parse_document(data, arguments.poses)
     frames = find_frames(document, names, arguments.images, tally)
-    with journal:
-        remove_partials([target, backup_of(target)])
-        if arguments.in_place:
-            copy_whole(poses, backup_of(poses))
-        refined = refine_rest(frames, arguments, journal, load, tally)
-        out = encode_poses(
-            documents.assemble(document, [(f.name, refined[f.name]) for f in frames if f.name in refined]), like=data
-        )
-        journal.append({"out": digest(out)})
-        write_whole(target, out)
-        journal.remove()
+    remove_partials([target, backup_of(target)])
+    if arguments.in_place:
+        copy_whole(arguments.poses, backup_of(arguments.poses))
+    refined = refine_rest(frames, arguments, journal, load, tally)
+    out = encode_poses(
+        documents.assemble(document, [(f.name, refined[f.name]) for f in frames if f.name in refined]), like=data
+    )
+    journal.append({"out": digest(out)})
+    write_whole(target, out)
+    journal.remove()
 
 
 def parse_document(data: bytes, poses: Path) -> Any:

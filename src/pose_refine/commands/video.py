@@ -29,7 +29,7 @@ from pose_refine.commands.common import (
 )
 from pose_refine.commands.journal import Entry, Journal
 from pose_refine.commands.matching import shown
-from pose_refine.commands.pipeline import REDRAW, Tally, describe, fingerprint
+from pose_refine.commands.pipeline import REDRAW, Tally, check_parent, describe, fingerprint
 from pose_refine.commands.video_writer import VideoWriter
 from pose_refine.files import check_free, digest, encode_poses, read_poses, remove_partials, write_whole
 from pose_refine.formats import documents
@@ -109,11 +109,12 @@ def video(arguments: argparse.Namespace) -> int:
     source, sha256 = locate(arguments.weights)
     output = arguments.output.absolute()
     journal = Journal(output.with_name(f".{output.name}.pose_refine.jsonl"), options_of(arguments, settings, sha256))
-    check_outputs(arguments, settings, journal, poses)
+    check_parent(output)
     tally = Tally(frames=len(poses))
-    refiner = Refiner.from_pretrained(source, device=arguments.device, flip=arguments.flip)
     try:
         with journal:
+            check_outputs(arguments, settings, journal, poses)
+            refiner = Refiner.from_pretrained(source, device=arguments.device, flip=arguments.flip)
             work(refiner, arguments, settings, poses, journal, tally)
             journal.remove()
     except KeyboardInterrupt:
@@ -191,8 +192,6 @@ def check_outputs(arguments: argparse.Namespace, settings: Settings, journal: Jo
         strange = not_written(there, journal, finish_of(settings))
         if strange and not arguments.overwrite:
             raise FileExistsError(f"{strange[0]} exists; use another folder, or --overwrite")
-        if not output.absolute().parent.is_dir():
-            raise FileNotFoundError(f"no such folder: {output.absolute().parent}")
     else:
         check_free(output, arguments.overwrite)
     if arguments.viz:
