@@ -199,7 +199,7 @@ class Refiner:
                 many frames (COCO, PoseTrack, AlphaPose), or a path to one, or to a folder of one file a frame.
             ids: For each frame one identity a person, None where it is not known. By default those that the format has.
                 People without are linked to those in the frames before, and get 1, 2, ... (needs the extra [video]).
-                Of an identity that occurs twice in a frame, only the first person is followed.
+                People with an identity that occurs twice in a frame are linked so, too.
             fps: Frames a second, for One Euro and to tell when people are forgotten (after a second); by default what
                 the video file says, else 30.
             mode: "map" keeps all joints, with their scores; "mota" drops those below `threshold`, as trackers need it.

@@ -12,7 +12,9 @@ COUNT = 2
 
 
 @pytest.mark.parametrize("poses", ["poses", "poses.json"], ids=["files", "a document"])
-def test_a_run_in_place_that_another_overtakes_does_not_overwrite_the_originals(coco, tiny, command, poses, monkeypatch):
+def test_a_run_in_place_that_another_overtakes_does_not_overwrite_the_originals(
+    coco, tiny, command, poses, monkeypatch
+):
     """The other process does all its work after this one has begun, and before this one has the lock."""
     folder = coco(COUNT)
     ask = ["folder", folder / "images", folder / poses, "--in-place"]

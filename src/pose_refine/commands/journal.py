@@ -103,7 +103,7 @@ def _locked(path: Path) -> BinaryIO:
             file.close()
             raise
         if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            return file  # type: ignore[return-value]
+            return file
         file.close()
 
 

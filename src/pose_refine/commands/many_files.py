@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pose_refine.commands.journal import Entry, Journal
-from pose_refine.commands.matching import POSE_SUFFIXES, list_files, match_files, matched, shown
+from pose_refine.commands.matching import list_files, match_files, matched, shown
 from pose_refine.commands.pipeline import Frame, Tally, backup_of, check_parent, fingerprint, refine_frames
 from pose_refine.files import copy_whole, digest, encode_poses, remove_partials, write_whole
+from pose_refine.names import POSE_SUFFIXES
 from pose_refine.refiner import Refiner
 
 log = logging.getLogger("pose_refine")
