@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+
 from fakes.deeplabcut import table
 from fakes.detectron2 import Instances
 from fakes.mediapipe import NormalizedLandmark, PoseLandmarkerResult
@@ -9,7 +10,6 @@ from fakes.mmpose import topdown
 from fakes.openpose import Datum
 from fakes.supervision import KeyPoints, OldKeyPoints
 from fakes.ultralytics import Results
-
 from pose_refine.skeletons import SKELETONS
 
 SHAPE = 400, 600  # height, width
@@ -17,6 +17,22 @@ SHAPE = 400, 600  # height, width
 
 def flat(joints):
     return [[float(v) for v in person.reshape(-1)] for person in joints]
+
+
+def openpose(joints, key):
+    return {"people": [{"person_id": [-1], key: f} for f in flat(joints)]}
+
+
+def detectron2(joints):
+    return Instances((9, 9), pred_keypoints=torch.from_numpy(joints + np.float32([0.5, 0.5, 0])))
+
+
+def mmpose_json(joints):
+    return [{"keypoints": p[:, :2].tolist(), "keypoint_scores": p[:, 2].tolist()} for p in joints]
+
+
+def pair(joints, scores):
+    return {"xy": joints[..., :2].copy(), scores: joints[..., 2].copy()}
 
 
 def coco(joints):
@@ -96,9 +112,9 @@ KINDS = {
     "array": ("array", 17, np.copy, True),
     "array of x, y": ("array", 17, lambda j: j[..., :2].copy(), False),
     "array of integers": ("array", 17, lambda j: j.astype(np.int64), False),
-    "OpenPose": ("openpose", 25, lambda j: {"people": [{"person_id": [-1], "pose_keypoints_2d": f} for f in flat(j)]}, True),
-    "OpenPose, older": ("openpose", 18, lambda j: {"people": [{"pose_keypoints": f} for f in flat(j)]}, True),
-    "OpenPose, HALPE_26": ("openpose", 26, lambda j: {"people": [{"pose_keypoints_2d": f} for f in flat(j)]}, True),
+    "OpenPose": ("openpose", 25, lambda j: openpose(j, "pose_keypoints_2d"), True),
+    "OpenPose, older": ("openpose", 18, lambda j: openpose(j, "pose_keypoints"), True),
+    "OpenPose, HALPE_26": ("openpose", 26, lambda j: openpose(j, "pose_keypoints_2d"), True),
     "OpenPose's Datum": ("openpose_api", 25, lambda j: Datum(j.copy()), True),
     "AlphaPose, cmu": ("alphapose", 18, lambda j: {"bodies": [{"joints": f} for f in flat(j)]}, True),
     "COCO results": ("coco", 17, coco, True),
@@ -107,15 +123,15 @@ KINDS = {
     "PoseTrack 2017": ("posetrack", 15, posetrack, True),
     "MPII": ("mpii", 16, mpii, False),
     "DeepLabCut": ("deeplabcut", 17, deeplabcut, True),
-    "Detectron2": ("detectron2", 17, lambda j: Instances((9, 9), pred_keypoints=torch.from_numpy(j + np.float32([0.5, 0.5, 0]))), True),
+    "Detectron2": ("detectron2", 17, detectron2, True),
     "Detectron": ("detectron1", 17, lambda j: [np.stack([p[:, 0], p[:, 1], p[:, 2] * 9, p[:, 2]]) for p in j], True),
     "MMPose": ("mmpose", 17, lambda j: topdown(j[..., :2].copy(), j[..., 2].copy()), True),
-    "MMPose's JSON": ("mmpose", 17, lambda j: [{"keypoints": p[:, :2].tolist(), "keypoint_scores": p[:, 2].tolist()} for p in j], True),
+    "MMPose's JSON": ("mmpose", 17, mmpose_json, True),
     "rtmlib": ("rtmlib", 17, lambda j: (j[..., :2].copy(), j[..., 2].copy()), True),
     "ViTPose": ("vitpose", 17, vitpose, True),
     "Ultralytics": ("ultralytics", 17, lambda j: Results(torch.from_numpy(j.copy())), True),
-    "supervision": ("supervision", 17, lambda j: KeyPoints(j[..., :2].copy(), keypoint_confidence=j[..., 2].copy()), True),
-    "supervision, old": ("supervision", 17, lambda j: OldKeyPoints(j[..., :2].copy(), confidence=j[..., 2].copy()), True),
+    "supervision": ("supervision", 17, lambda j: KeyPoints(**pair(j, "keypoint_confidence")), True),
+    "supervision, old": ("supervision", 17, lambda j: OldKeyPoints(**pair(j, "confidence")), True),
     "MediaPipe": ("mediapipe", 33, mediapipe, True),
     "MoveNet": ("movenet", 17, movenet, True),
     "torchvision": ("torchvision", 17, torchvision, True),

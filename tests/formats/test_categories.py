@@ -68,7 +68,7 @@ def test_only_people_are_read_and_written(given):
 
 @pytest.mark.parametrize("category", [None, "17"])
 def test_documents_are_taken_apart_and_put_together(category):
-    results = RESULTS[:2] + [{**RESULTS[1], "image_id": 3}]
+    results = [*RESULTS[:2], {**RESULTS[1], "image_id": 3}]
     found = documents.frames(results, None, category)
     assert [name for name, _ in found] == ["000000000001.jpg"] if category else ["000000000001.jpg", "000000000003.jpg"]
     moved = [(name, [{**p, "score": 0} for p in frame]) for name, frame in found]
@@ -84,7 +84,8 @@ def random_labels(rng, images=6):
             flags = rng.choice([0, 1, 2, 3, -1], 17, p=[0.3, 0.2, 0.4, 0.05, 0.05])
             flat = np.concatenate([rng.uniform(0, 200, (17, 2)), flags[:, None]], -1).reshape(-1).tolist()
             annotations.append({
-                "id": len(annotations) + 1, "image_id": image, "category_id": int(rng.choice([1, 1, 17])), "keypoints": flat,
+                "id": len(annotations) + 1, "image_id": image, "category_id": int(rng.choice([1, 1, 17])),
+                "keypoints": flat,
                 "num_keypoints": int((flags > 0).sum() * rng.choice([0, 1, 1, 1])), "bbox": [10.0, 10.0, 150.0, 150.0],
                 "area": float(rng.uniform(2000, 30000)), "iscrowd": int(rng.random() < 0.1),
             })  # fmt: skip

@@ -35,7 +35,7 @@ UNKNOWN = {
 }
 SKELETONS = {
     "Poses of another": (POSES, "mpii16", "'mpii16', but the poses are 'coco17'"),
-    "OpenPose of another": (OPENPOSE, "coco17", "coco17 has 17 joints, got 25"),
+    "OpenPose of another": (OPENPOSE, "coco17", "'coco17', but the poses are 'body25'"),
     "COCO of another": (COCO, "mpii16", "mpii16 has 16 joints, got 17"),
     "array of another": (TRIPLETS, "mpii16", "mpii16 has 16 joints, got 17"),
     "Instances of another": (INSTANCES, "mpii16", "mpii16 has 16 joints, got 17"),

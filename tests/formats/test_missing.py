@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from fakes.detectron2 import Instances
+from fakes.kinds import KINDS, PIXELS, SHAPE, deeplabcut, joints_of
 from fakes.mediapipe import PoseLandmarkerResult
 from fakes.mmpose import InstanceData, PoseDataSample, inferencer
 from fakes.openpose import Datum
 from fakes.supervision import KeyPoints
 from fakes.ultralytics import Results
-from fakes.kinds import KINDS, PIXELS, SHAPE, deeplabcut, joints_of
 
 from pose_refine import Poses, formats, refine
 from pose_refine.formats.missing import MARKS, TOLD
@@ -134,6 +134,10 @@ def test_an_array_gets_back_its_own_mark(given):
     assert np.array_equal(out[0, 2], array[0, 2], equal_nan=True)
 
 
+EMPTY = InstanceData(
+    keypoints=np.zeros((0, 17, 2)), keypoint_scores=np.zeros((0, 17)), bboxes=np.zeros((0, 4)), bbox_scores=np.zeros(0)
+)
+BOXES = {"boxes": torch.zeros(0, 4)}
 NOBODY = {  # as each library writes it
     "Ultralytics": Results(torch.zeros(1, 0, 51)),
     "Ultralytics' data": np.zeros((1, 0, 51), np.float32),
@@ -156,8 +160,8 @@ NOBODY = {  # as each library writes it
     "Detectron2, no such field": Instances((9, 9), scores=torch.zeros(0)),
     "Detectron2, no field": {"instances": Instances((9, 9))},
     "MMPose": PoseDataSample(),
-    "MMPose, no people": PoseDataSample(pred_instances=InstanceData(keypoints=np.zeros((0, 17, 2)), keypoint_scores=np.zeros((0, 17)))),
-    "MMPose's Inferencer": inferencer(PoseDataSample(pred_instances=InstanceData(keypoints=np.zeros((0, 17, 2)), keypoint_scores=np.zeros((0, 17)), bboxes=np.zeros((0, 4)), bbox_scores=np.zeros(0)))),
+    "MMPose, no people": PoseDataSample(pred_instances=EMPTY),
+    "MMPose's Inferencer": inferencer(PoseDataSample(pred_instances=EMPTY)),
     "MMPose's Inferencer, no image": {"visualization": [], "predictions": []},
     "MMPose's JSON": {"meta_info": {"dataset_name": "coco"}, "instance_info": []},
     "rtmlib": (np.zeros((0, 17, 2)), np.zeros((0, 17))),
@@ -168,8 +172,8 @@ NOBODY = {  # as each library writes it
     "supervision, of a model": KeyPoints(np.zeros((0, 17, 2), np.float32), keypoint_confidence=np.zeros((0, 17))),
     "MediaPipe": PoseLandmarkerResult([], []),
     "MoveNet": np.zeros((1, 6, 56), np.float32),
-    "torchvision": {"boxes": torch.zeros(0, 4), "keypoints": torch.zeros(0, 17, 3), "keypoints_scores": torch.zeros(0, 17)},
-    "torchvision, no logits": {"boxes": torch.zeros(0, 4), "keypoints": torch.zeros(0, 17, 3), "keypoints_scores": torch.zeros(0)},
+    "torchvision": {**BOXES, "keypoints": torch.zeros(0, 17, 3), "keypoints_scores": torch.zeros(0, 17)},
+    "torchvision, no logits": {**BOXES, "keypoints": torch.zeros(0, 17, 3), "keypoints_scores": torch.zeros(0)},
     "OpenPose's Datum": Datum(None),
     "OpenPose's Datum, empty": Datum(np.zeros((0, 25, 3), np.float32)),
     "OpenPose's Datum, one axis": Datum(np.zeros(0, np.float32)),

@@ -65,8 +65,8 @@ def match_files(images: Path, names: Sequence[str]) -> Matches:
 def match_names(images: Path, names: Sequence[str]) -> Matches:
     """Images by the names that a document calls them.
 
-    A name may have folders before it that `images` does not, another suffix, or be an id: 139 is 000000000139.jpg. Where two names come to mean the same
-    image, neither is believed; nor one that occurs twice.
+    A name may have folders before it that `images` does not, another suffix, or be an id: 139 is 000000000139.jpg.
+    Where two names come to mean the same image, neither is believed; nor one that occurs twice.
 
     Args:
         images: Folder of images.

@@ -144,7 +144,7 @@ def check_numbers(arguments: argparse.Namespace, names: list[str] | None, poses:
     count = None if names is not None else frame_count(arguments.video)
     if count and min(poses) == 1 and max(poses) == count:
         log.warning(
-            "poses are numbered from %d to %d, but the video's %d frames from %d: numbered from 1? Then give --first %d",
+            "poses are numbered from %d to %d, the video's %d frames from %d: numbered from 1? Then give --first %d",
             min(poses) + arguments.first,
             max(poses) + arguments.first,
             count,
@@ -154,7 +154,7 @@ def check_numbers(arguments: argparse.Namespace, names: list[str] | None, poses:
 
 
 def check_rotation(refiner: Refiner, arguments: argparse.Namespace, poses: Named) -> None:
-    """Tell of a video that is shown turned and whose poses fit its frames as they are stored: twice as well, or more."""
+    """Tell of a video that is shown turned and whose poses fit its frames as stored: twice as well, or more."""
     if arguments.video.is_dir() or arguments.unrotated or not rotation(arguments.video):
         return
     turned, stored = (fit(refiner, arguments, poses, rotated) for rotated in (True, False))

@@ -1,7 +1,8 @@
 """AlphaPose's --format cmu: a dict with "bodies", whose "joints" are a flat list in OpenPose's order (18 or 15 joints).
 
 Its other formats need nothing of their own: --format open is OpenPose's JSON, the default is COCO results. With cmu and
-open a file for each image is in the folder sep-json; the one file of all images is keyed by image, and not taken.
+open a file for each image is in the folder sep-json; the one file of all images is keyed by image, which documents.py
+takes apart.
 Layout: https://github.com/MVIG-SJTU/AlphaPose/blob/master/doc/output.md
 """
 

@@ -26,16 +26,16 @@ def of_category(entries: Sequence[Entry], categories: Any, category: str | None 
 def wanted_ids(entries: Sequence[Entry], categories: Any, category: str | None = None) -> set[Hashable] | None:
     """Ids of the category that is wanted; None for whatever there is. Arguments and errors as `of_category`."""
     named = _named(categories)
-    used = {e.get("category_id") for e in entries if isinstance(e.get("category_id"), Hashable)}
+    used = {id for e in entries if isinstance(id := e.get("category_id"), Hashable) and id is not None}
     if category is not None:
         return _asked_for(category, named, used)
     people = {id for id, name in named.items() if name == PERSON}
     if people:
-        return people | ({None} & used)
+        return {*people, None}
     if len(used) < 2:
         return None
     if not named and PERSON_ID in used:
-        return {PERSON_ID}
+        return {PERSON_ID, None}
     known = ", ".join(sorted(named.values())) or f"ids {', '.join(sorted(map(str, used)))}"
     raise ValueError(f"categories: expected one named {PERSON!r}, got {known}; --category says which are people")
 
@@ -50,9 +50,7 @@ def _named(categories: Any) -> dict[Hashable, str]:
 
 def _asked_for(category: str, named: dict[Hashable, str], used: set[Any]) -> set[Hashable]:
     asked = str(category).strip().casefold()
-    found = {id for id, name in named.items() if name == asked} | {
-        id for id in {*named, *used} if str(id) == asked and id is not None
-    }
+    found = {id for id, name in named.items() if name == asked} | {id for id in {*named, *used} if str(id) == asked}
     if not found:
         known = ", ".join(sorted({*named.values(), *map(str, named or used)}))
         raise ValueError(f"categories: expected {category!r}, which --category asks for, got {known}")

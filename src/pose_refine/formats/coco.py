@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from pose_refine.formats.categories import of_category
-from pose_refine.formats.missing import MARKS
 from pose_refine.formats.flat import changed_triplets, put_triplets, read_triplets
+from pose_refine.formats.missing import MARKS
 from pose_refine.names import image_id
 from pose_refine.poses import Poses
 
@@ -47,7 +47,7 @@ def read(results: list[dict[str, Any]], skeleton: str | None = None, shape: obje
     if not all(isinstance(r, dict) for r in results):
         raise TypeError("COCO results: expected a list of dicts; an array of keypoints must be a numpy array")
     if results and not any(r.get(KEY) is not None and len(r[KEY]) for r in results):
-        raise ValueError(f"COCO results: every entry needs {KEY!r}")
+        raise ValueError(f"COCO results: every entry needs {KEY!r}, got 0 joints")
     people = people_of(results)
     images = {image_id(r.get("image_id")) for r in people}
     if len(images) > 1:
@@ -66,7 +66,7 @@ def people_of(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """
     people = of_category([r for r in results if isinstance(r, dict)], None)
     if not all(r.get(KEY) is not None for r in people):
-        raise ValueError(f"COCO results: every entry of a person needs {KEY!r}")
+        raise ValueError(f"COCO results: every entry needs {KEY!r}, but for those of other categories")
     return [p for p in people if len(p[KEY])]
 
 

@@ -5,7 +5,8 @@ pandas.read_hdf(file), or pandas.read_csv(file, header=[0, 1, 2], index_col=0) (
 Body parts are whatever the project calls them: people's joints are found by name, in the usual spellings; other columns
 stay. Most projects are of animals, so that both wrists or both ankles must be there; a horse has elbows, too. Left and
 right must be in the names, which those of DeepLabCut's own full_human model (ankle1, ankle2) do not have. A joint is
-missing where it is NaN, or as `missing.py` says. Without a likelihood column a missing joint is written only if more likely right than not.
+missing where it is NaN, or as `missing.py` says. Without a likelihood column a missing joint is written only if more
+likely right than not.
 
 Layout: https://deeplabcut.github.io/DeepLabCut/docs/standardDeepLabCut_UserGuide.html
 """

@@ -21,7 +21,7 @@ from pose_refine.formats.categories import of_category, wanted_ids
 from pose_refine.names import file_name, find_image, image_id, index_images, name_of
 
 Entry = dict[str, Any]  # what is said of one person; in PoseTrack 2017 of one image
-ACCEPTED = "COCO results or annotations, PoseTrack, AlphaPose, MPII, a list of OpenPose's documents, MMPose's frames of a video"
+ACCEPTED = "COCO results or annotations, PoseTrack, AlphaPose, MPII, OpenPose's documents in a list, MMPose's frames"
 
 
 def is_document(obj: Any) -> bool:
@@ -207,7 +207,7 @@ def check_one_image(images: Iterable[object], what: str) -> None:
 
 def entries_of(document: Any) -> list[Entry]:
     """The document's own list, one entry a person (PoseTrack 2017: an image)."""
-    if not is_document(document):
+    if not is_document(document) or is_by_frame(document):
         raise ValueError(
             "expected COCO results or annotations, PoseTrack or MPII JSON, got "
             + (f"keys {sorted(map(str, document))[:8]}" if isinstance(document, dict) else type(document).__name__)

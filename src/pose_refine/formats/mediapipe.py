@@ -1,9 +1,9 @@
 """MediaPipe's pose landmarks: the tasks API's `PoseLandmarkerResult` and the legacy solution's result. Never imported.
 
 Coordinates are shares of the image's width and height, from its edges: MediaPipe draws the landmark at x in column
-floor(x * width), so that the middle of the first pixel is 0.5 / width. MediaPipe gives all 33 landmarks, also
-those outside the image; one at (0, 0) with visibility 0, or None, is missing. `visibility` is what users threshold, and gets the refined score; where it is None it stays so.
-`z`, presence, world landmarks and masks stay.
+floor(x * width), so that the middle of the first pixel is 0.5 / width. MediaPipe gives all 33 landmarks, also those
+outside the image; one at (0, 0) with visibility 0, or None, is missing. `visibility` is what users threshold, and gets
+the refined score; where it is None it stays so. `z`, presence, world landmarks and masks stay.
 Sources: https://ai.google.dev/edge/mediapipe/solutions/vision/pose_landmarker/python and
 https://github.com/google-ai-edge/mediapipe/blob/master/mediapipe/python/solutions/drawing_utils.py
 """

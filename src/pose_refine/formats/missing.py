@@ -2,7 +2,7 @@
 
 Read as missing, in every format of pixels, is a joint
   with a coordinate that is NaN;
-  at (0, 0) or (-1, -1), whatever its score: nobody measures a joint just there, and estimators write it for "not found";
+  at (0, 0) or (-1, -1), whatever its score: nobody measures a joint just there, estimators write it for "not found";
   whose score is 0 while another joint of that person has one. (Of people none of whose joints has one, the scores say
   nothing.)
 """

@@ -2,9 +2,9 @@
 Inferencer's result dict, and the JSON that the Inferencer ([{"keypoints", "keypoint_scores", ...}, ...]) and the demos
 ({"meta_info", "instance_info"}) write. Never imported: attributes are enough.
 
-Not taken are several images at once, and what the demos write for a video. Boxes and their scores stay. MMPose fills
-`keypoints_visible` with the scores where the model knows nothing better, and draws by it: then it follows the scores.
-The data set's name or the joints' names tell the skeleton, or else their number.
+Not taken are several images at once; what is written for a video documents.py takes apart. Boxes and their scores stay.
+MMPose fills `keypoints_visible` with the scores where the model knows nothing better, and draws by it: then it follows
+the scores. The data set's name or the joints' names tell the skeleton, or else their number.
 Sources: https://mmpose.readthedocs.io/en/latest/user_guides/inference.html and
 https://github.com/open-mmlab/mmpose/blob/main/mmpose/structures/utils.py (split_instances)
 """

@@ -1,7 +1,7 @@
 """OpenPose's JSON, and what other tools write in its layout: the number of joints tells BODY_25 (or BODY_25B, told by
-geometry), COCO-18, MPI-15, HALPE_26 and others. Coordinates are pixels (--keypoint_scale 0, OpenPose's default). Those of
---keypoint_scale 3 and 4, in [0, 1] and [-1, 1], are refused; those of 1 and 2 cannot be told from pixels of the image,
-and are as wrong.
+   geometry), COCO-18, MPI-15, HALPE_26 and others. Coordinates are pixels (--keypoint_scale 0, OpenPose's default).
+   Those of --keypoint_scale 3 and 4, in [0, 1] and [-1, 1], are refused; those of 1 and 2 cannot be told from pixels of
+   the image, and are as wrong.
 
 People whose body list is empty (hands or face only) have no joints here, and stay as they are.
 
@@ -81,6 +81,8 @@ def read_bodies(
         return Poses(empty[..., :2], empty[..., 2], skeleton or nobody, ids)
     found = triplets([bodies[i] for i in there])
     count = found.shape[1]
+    if skeleton is not None and len(get_skeleton(skeleton).joints) != count:
+        skeleton = None  # `formats.read` says what they are instead
     known = arrays.read(found, skeleton or OWN_BY_COUNT.get(count))
     values = np.full((len(bodies), count, 3), np.nan, np.float32)
     values[there] = arrays.columns(known)

@@ -104,8 +104,8 @@ def oks_ap(
         boxes: (G, 4) x0, y0, x1, y1. People without labelled joints and with a box are regions to ignore: predictions
             there are no mistakes. Without a box (None, NaN) they are left out.
         crowd: (G,) True for crowds: they are ignored, and may match many predictions.
-        counts: (G,) how many joints are said to be labelled; people of whom it is 0 are regions to ignore. NaN, or None,
-            where nothing is said: those that are.
+        counts: (G,) how many joints are said to be labelled; people of whom it is 0 are regions to ignore. NaN, or
+            None, where nothing is said: those that are.
 
     Returns:
         `MEASURES` to percent; NaN where there is nobody of that size.
