@@ -311,7 +311,8 @@ def test_which_25_joints_are_told_by_their_geometry(seed):
     own = np.stack([standing(rng) for _ in range(rng.integers(1, 4))])
     other = convert(own, SKELETONS["body25b"], SKELETONS["body25"])
     assert like_a_body(own, "body25") == "body25b"
-    assert like_a_body(other, "body25") == "body25"
+    assert like_a_body(other, "body25") == like_a_body(other, "body25b") == "body25"
+    assert like_a_body(own, "body25b") == "body25b"
     assert like_a_body(own[:, :17], "coco17") == "coco17"
 
 

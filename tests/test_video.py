@@ -325,6 +325,14 @@ def test_to_another_skeleton():
     assert [o.shape for o in out] == [(1, 16, 3)] * 3
 
 
+def test_an_order_that_limbs_told_once_holds_where_there_are_too_few():
+    frames = np.zeros((4, 1, 25, 3), np.float32)
+    frames[:, :, :17] = moving(4)
+    frames[2:, :, 3:] = 0  # a nose and eyes alone
+    results = Obedient().analyze_video([IMAGE] * 4, list(frames), ids=[[1]] * 4)
+    assert [r.poses.skeleton for r in results] == ["body25b"] * 4
+
+
 def test_what_the_network_said_is_not_asked_again():
     said = {}
     first, second = Obedient(), Obedient()

@@ -149,7 +149,7 @@ MIDDLES = {
 }
 
 # Skeletons of the same number of joints; which one it is, limbs tell.
-RIVALS = {"body25": "body25b"}
+RIVALS = {"body25": "body25b", "body25b": "body25"}
 # Of people of COCO val2017 with six joints or more, one by one, 93 % in body25b's order and 97 % in body25's are told
 # rightly; the spread of 95 % is less than .4. With more joints, or several people, it is more.
 SPREAD, LONGER, LEAST_LIMBS = 0.45, 1.1, 4
@@ -218,7 +218,8 @@ def like_a_body(keypoints: AnyArray, name: str) -> str:
     own, other = (_limbs(keypoints, get_skeleton(n)) for n in (name, rival))
     if min(len(own), len(other)) < LEAST_LIMBS or _spread(other) > SPREAD:
         return name
-    return rival if other[:, 1].mean() < LONGER * own[:, 1].mean() else name
+    longer = LONGER if name == "body25" else 1 / LONGER
+    return rival if other[:, 1].mean() < longer * own[:, 1].mean() else name
 
 
 def _limbs(keypoints: AnyArray, skeleton: Skeleton) -> Doubles:

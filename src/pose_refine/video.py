@@ -25,7 +25,7 @@ from pose_refine.poses import Poses, Refinement
 from pose_refine.questions import answer, ask, compare, hand_back
 from pose_refine.refiner import Refiner
 from pose_refine.scenes import Picture, Scene
-from pose_refine.skeletons import MIDDLES, NETWORK, get_skeleton
+from pose_refine.skeletons import MIDDLES, NETWORK, RIVALS, get_skeleton, like_a_body
 from pose_refine.smoothing import OneEuro, robust_fit, steady, unit_of, width_of
 from pose_refine.tracking import Linker
 
@@ -90,13 +90,14 @@ def read(pairs: Iterable[Pair], ids: Iterable[Sequence[Any] | None] | None, sett
         ValueError: Poses of a frame that are not as they should be, or identities that are not one a person.
     """
     named = iter(ids) if ids is not None else None
-    shape, index = UNKNOWN_SHAPE, -1
+    shape, index, skeleton = UNKNOWN_SHAPE, -1, None
     for index, (image, order, given) in enumerate(pairs):
         if image is not None:
             shape = image.shape[0], image.shape[1]
         try:
             given = formats.load(given)
-            poses = poses_of(given, shape, settings)
+            poses = poses_of(given, shape, settings, skeleton)
+            skeleton = poses.skeleton if given is not None and poses.present.any() else skeleton
             known = tracks_of(given, poses) if named is None else check_ids(next(named), len(poses))
             question = ask(poses, settings.to, shape)
         except StopIteration:
@@ -108,9 +109,14 @@ def read(pairs: Iterable[Pair], ids: Iterable[Sequence[Any] | None] | None, sett
         raise ValueError(f"ids for more frames than the {index + 1} that there are")
 
 
-def poses_of(given: Any, shape: tuple[int, int], settings: Settings) -> Poses:
+def poses_of(given: Any, shape: tuple[int, int], settings: Settings, before: str | None = None) -> Poses:
+    """A frame's poses; where limbs tell the skeleton, and tell too little, it is that of the frames `before`."""
     if given is not None:
-        return formats.read(given, settings.skeleton, format=settings.format, shape=shape)
+        poses = formats.read(given, settings.skeleton, format=settings.format, shape=shape)
+        rivals = settings.skeleton is None and before is not None and RIVALS.get(poses.skeleton) == before
+        if rivals and not isinstance(given, Poses) and like_a_body(poses.keypoints, str(before)) == before:
+            return formats.read(given, before, format=settings.format, shape=shape)
+        return poses
     name = settings.skeleton or "coco17"
     joints = len(get_skeleton(name).joints)
     return Poses(np.empty((0, joints, 2), np.float32), np.empty((0, joints), np.float32), name, [])

@@ -127,7 +127,7 @@ def category_in(document: Any, annotations: Any, category: str | None) -> str | 
     if not known or not isinstance(document, list) or not any("category_id" in e for e in document):
         return category
     ids = wanted_ids([e for e in document if "category_id" in e], known, category)
-    return category if ids is None else str(next(iter(ids)))
+    return category if ids is None else str(next(i for i in ids if i is not None))
 
 
 def only(document: Any, category: str) -> Any:
