@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -77,7 +78,7 @@ def match_names(images: Path, names: Sequence[str]) -> Matches:
     by_id: dict[object, list[str]] = {}
     for file in files:
         by_id.setdefault(image_id(stem_of(file)), []).append(file)
-    candidates = {n: _of_name(plain(n), known, by_stem) or by_id.get(image_id(stem_of(n)), []) for n in names}
+    candidates = {n: _of_name(plain(n), known, by_stem) or _of_id(stem_of(n), by_id) for n in names}
     users: dict[str, list[str]] = {}
     for name in names:
         for file in candidates[name][:1]:
@@ -130,6 +131,11 @@ def _of_name(name: str, known: dict[str, str], by_stem: dict[str, list[str]]) ->
     exact = [known[end] for end in ends if end in known]
     stems = [by_stem[s] for s in map(without_suffix, ends) if s in by_stem]
     return exact[:1] or (stems[0] if stems else [])
+
+
+def _of_id(stem: str, by_id: dict[object, list[str]]) -> list[str]:
+    """Files of that number, but for a name of COCO's twelve digits, which says all of it."""
+    return [] if re.fullmatch(r"\d{12}", stem) else by_id.get(image_id(stem), [])
 
 
 def _matches(images: Path, candidates: dict[str, list[str]], shared: dict[str, str]) -> Matches:

@@ -237,7 +237,8 @@ def _frame(
     known = None if index is None else find_image(image, index)
     if index is not None and known is None:
         raise ValueError(f"images: expected 'id' and 'file_name' of each image; {image!r} is not there")
-    name = name_of(image) if known is None else file_name(known)
+    said = entries[0].get("image_id")
+    name = file_name(known) if known else said if isinstance(said, str) else name_of(image)
     if isinstance(document, list):
         return name, entries
     alone = {"images": [known]} if "images" in document else {}
