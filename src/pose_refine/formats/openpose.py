@@ -40,6 +40,9 @@ def read(document: dict[str, Any], skeleton: str | None = None, shape: object = 
     """
     people = people_of(document)
     bodies = [p.get(key_of(p)) or [] for p in people]
+    counts = {len(body) // 3 for body in bodies if body}
+    if skeleton is not None and counts and len(get_skeleton(skeleton).joints) not in counts:
+        skeleton = None  # `formats.read` says what they are instead
     return in_pixels(read_bodies(bodies, skeleton, [p.get("person_id") for p in people]))
 
 
@@ -81,8 +84,6 @@ def read_bodies(
         return Poses(empty[..., :2], empty[..., 2], skeleton or nobody, ids)
     found = triplets([bodies[i] for i in there])
     count = found.shape[1]
-    if skeleton is not None and len(get_skeleton(skeleton).joints) != count:
-        skeleton = None  # `formats.read` says what they are instead
     known = arrays.read(found, skeleton or OWN_BY_COUNT.get(count))
     values = np.full((len(bodies), count, 3), np.nan, np.float32)
     values[there] = arrays.columns(known)
