@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from pose_refine.training.movenet import load_trunk
 
 from pose_refine.network import MOVENET_JOINTS, Network, NetworkConfig, conv, largest_layer
-from pose_refine.training.movenet import load_trunk
 
 TRUNKS = Path(__file__).parents[1].parent / "shared" / "trunks"
 needs_trunks = pytest.mark.skipif(not TRUNKS.is_dir(), reason="MoveNet's tensors (../shared/trunks) are not here")

@@ -36,3 +36,23 @@ def test_half_a_coordinate_is_a_missing_joint():
 
 def test_identities_of_any_kind_of_sequence():
     assert [Poses(XY, S, "coco17", ids).ids for ids in ([7, 8], np.array([7, 8]))] == [[7, 8]] * 2
+
+
+def test_poses_are_compared_by_what_they_hold():
+    keypoints = XY.copy()
+    keypoints[0, 3] = np.nan
+    one, same = (Poses(keypoints, S, "coco17", ids) for ids in ([1, 2], np.array([1, 2])))
+    assert one == same
+    for other in (
+        Poses(XY, S, "coco17", [1, 2]),
+        Poses(keypoints, S, "coco17"),
+        Poses(keypoints, S / 2, "coco17", [1, 2]),
+        3,
+    ):
+        assert one != other
+
+
+def test_ids_are_no_list_of_the_callers():
+    own = [1, 2]
+    Poses(XY, S, "coco17", own).ids.append(3)
+    assert own == [1, 2]

@@ -12,12 +12,14 @@ from pose_refine.skeletons import (
     convert,
     get_skeleton,
     joint_name,
+    like_a_body,
     put_back,
     skeleton_of,
 )
 
 EVERY = [pytest.param(s, id=name) for name, s in SKELETONS.items()]
-LENGTHS = {"network19": 19, "coco17": 17, "mpii16": 16, "lsp14": 14, "body25": 25, "coco18": 18, "mpi15": 15,
+LENGTHS = {"network19": 19, "coco17": 17, "mpii16": 16, "lsp14": 14, "body25": 25, "body25b": 25, "body135": 135,
+           "openpose134": 134, "coco18": 18, "mpi15": 15,
            "halpe26": 26, "halpe136": 136, "wholebody133": 133, "mediapipe33": 33, "posetrack15": 15,
            "posetrack17": 17, "aic14": 14, "crowdpose14": 14}  # fmt: skip
 ANCHORS = {  # from each format's own documentation
@@ -29,6 +31,12 @@ ANCHORS = {  # from each format's own documentation
     "body25": {0: "nose", 1: "neck", 2: "right_shoulder", 7: "left_wrist", 8: "mid_hip", 9: "right_hip",
                14: "left_ankle", 15: "right_eye", 18: "left_ear", 19: "left_big_toe", 21: "left_heel",
                22: "right_big_toe", 24: "right_heel"},
+    "body25b": {0: "nose", 1: "left_eye", 5: "left_shoulder", 16: "right_ankle", 17: "upper_neck", 18: "head_top",
+                19: "left_big_toe", 21: "left_heel", 24: "right_heel"},
+    "body135": {16: "right_ankle", 18: "head_top", 24: "right_heel", 25: "left_hand_1", 45: "right_hand_1",
+                65: "face_0"},
+    "openpose134": {1: "neck", 2: "right_shoulder", 17: "left_ear", 18: "left_big_toe", 24: "face_0",
+                    92: "left_hand_0"},
     "coco18": {0: "nose", 1: "neck", 4: "right_wrist", 8: "right_hip", 13: "left_ankle", 14: "right_eye",
                17: "left_ear"},
     "mpi15": {0: "head_top", 1: "neck", 2: "right_shoulder", 8: "right_hip", 13: "left_ankle", 14: "chest"},
@@ -276,7 +284,41 @@ def test_put_back_leaves_feet():
 def test_get_skeleton():
     assert get_skeleton("body25") is SKELETONS["body25"]
     assert get_skeleton(NETWORK) is NETWORK
-    with pytest.raises(ValueError, match=r"unknown skeleton 'coco16'; known: aic14, body25, coco17"):
+    with pytest.raises(ValueError, match=r"unknown skeleton 'coco16'; known: aic14, body135, body25, body25b, coco17"):
         get_skeleton("coco16")
     with pytest.raises(TypeError, match="got int"):
         get_skeleton(17)
+
+
+def standing(rng):
+    """(25, 2) of somebody who stands, in body25b's order, turned and scaled; some joints are missing."""
+    body = np.array([
+        [100, 30], [104, 26], [96, 26], [110, 30], [90, 30], [120, 60], [80, 60], [130, 90], [70, 90], [135, 120],
+        [65, 120], [112, 120], [88, 120], [114, 160], [86, 160], [115, 200], [85, 200], [100, 50], [100, 12],
+        [122, 208],
+        [126, 206], [112, 205], [78, 208], [74, 206], [88, 205],
+    ], np.float32)  # fmt: skip
+    turn, noise = rng.uniform(0, 2 * np.pi), rng.normal(0, 4, body.shape)
+    around = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    out = ((body + noise) @ around * rng.uniform(0.5, 5)).astype(np.float32)
+    out[rng.random(25) < 0.15] = np.nan
+    return out
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_which_25_joints_are_told_by_their_geometry(seed):
+    rng = np.random.default_rng(seed)
+    own = np.stack([standing(rng) for _ in range(rng.integers(1, 4))])
+    other = convert(own, SKELETONS["body25b"], SKELETONS["body25"])
+    assert like_a_body(own, "body25") == "body25b"
+    assert like_a_body(other, "body25") == like_a_body(other, "body25b") == "body25"
+    assert like_a_body(own, "body25b") == "body25b"
+    assert like_a_body(own[:, :17], "coco17") == "coco17"
+
+
+def test_what_is_no_body_is_body25():
+    rng = np.random.default_rng(0)
+    drawn = [like_a_body(rng.uniform(0, 500, (2, 25, 2)), "body25") for _ in range(50)]
+    assert drawn.count("body25b") <= 1
+    assert like_a_body(np.full((2, 25, 2), np.nan), "body25") == "body25"
+    assert like_a_body(np.ones((1, 25, 2)), "body25") == "body25"

@@ -232,13 +232,41 @@ def test_all_frames_broken():
     assert np.array_equal(np.stack(out), poses)
 
 
-def test_ids_that_repeat_stay_and_the_first_person_is_followed(caplog):
-    poses = np.repeat(moving(6), 2, 1)
+def test_people_with_an_id_that_repeats_are_linked_as_if_they_had_none(caplog):
+    """AlphaPose without tracking calls everybody 0, in any order; the third has an identity, and keeps it."""
+    poses = np.repeat(moving(6), 3, 1)
     poses[:, 1, :, 0] += 60
-    out = list(Obedient().analyze_video([IMAGE] * 6, list(poses), ids=[[7, 7]] * 6))
-    assert [r.poses.ids for r in out] == [[7, 7]] * 6
+    poses[:, 2, :, 0] += 120
+    poses[1::2, :2] = poses[1::2, 1::-1]
+    out = list(Obedient().analyze_video([IMAGE] * 6, list(poses), ids=[[0, 0, "anna"]] * 6))
+    assert [r.poses.ids for r in out] == [[1, 2, "anna"], [2, 1, "anna"]] * 3
     assert np.abs(np.stack([r.poses.keypoints for r in out]) - poses[..., :2]).max() < 1
-    assert "id 7 occurs more than once" in caplog.text
+    assert caplog.text.count("id 0 occurs more than once") == 1
+
+
+def test_somebody_whose_id_turns_out_to_repeat_keeps_it(caplog):
+    poses = [p[:1] for p in moving(6)]
+    poses[3:] = [np.concatenate([p, p + np.float32([60, 0, 0])])[::-1] for p in poses[3:]]
+    out = list(Obedient().analyze_video([IMAGE] * 6, poses, ids=[[0]] * 3 + [[0, 0]] * 3))
+    assert [r.poses.ids for r in out] == [[0]] * 3 + [[1, 0]] * 3
+
+
+def test_ids_of_numpy_and_of_nobody():
+    given = [openpose(i) for i in range(3)]
+    out = list(Obedient().refine_video([IMAGE] * 3, given, ids=np.array([[5], [5], [-1]])))
+    assert [r["people"][0]["person_id"] for r in out] == [[-1], [-1], [1]]
+    assert json.loads(json.dumps(out)) == out
+    results = Obedient().analyze_video([IMAGE] * 3, given, ids=[[np.int64(5)], [5.0], [[5]]])
+    ids = [r.poses.ids for r in results]
+    assert ids == [[5]] * 3
+    assert all(type(i) is int for row in ids for i in row)
+
+
+def test_a_result_does_not_share_the_callers_ids():
+    own = [[7]] * 2
+    out = list(Obedient().analyze_video([IMAGE] * 2, list(moving(2)), ids=own))
+    out[0].poses.ids.append(8)
+    assert own == [[7]] * 2
 
 
 def test_known_ids_are_kept():
@@ -297,6 +325,14 @@ def test_to_another_skeleton():
     assert [o.shape for o in out] == [(1, 16, 3)] * 3
 
 
+def test_an_order_that_limbs_told_once_holds_where_there_are_too_few():
+    frames = np.zeros((4, 1, 25, 3), np.float32)
+    frames[:, :, :17] = moving(4)
+    frames[2:, :, 3:] = 0  # a nose and eyes alone
+    results = Obedient().analyze_video([IMAGE] * 4, list(frames), ids=[[1]] * 4)
+    assert [r.poses.skeleton for r in results] == ["body25b"] * 4
+
+
 def test_what_the_network_said_is_not_asked_again():
     said = {}
     first, second = Obedient(), Obedient()
@@ -323,6 +359,7 @@ BAD = {
     "threshold": ({"threshold": 70}, ValueError, "threshold"),
     "skeleton": ({"skeleton": "coco"}, ValueError, "frame 0: unknown skeleton"),
     "ids of other people": ({"ids": [[1, 2]]}, ValueError, "frame 0: ids: expected 1"),
+    "ids for more frames": ({"ids": [[1]] * 3}, ValueError, "ids for more frames than the 2"),
     "ids for fewer frames": ({"ids": [[1]]}, ValueError, "ids for 1 frames, but there are more"),
 }
 
@@ -332,6 +369,15 @@ def test_bad_arguments(name):
     options, error, words = BAD[name]
     with pytest.raises(error, match=words):
         list(Obedient().refine_video([IMAGE] * 2, list(moving(2)), **options))
+
+
+ONE_FOR_ALL = {"a dict of frames": {0: [], 1: []}, "one image's people": openpose(0), "nothing": None, "a number": 3}
+
+
+@pytest.mark.parametrize("name", ONE_FOR_ALL)
+def test_poses_that_are_not_one_a_frame(name):
+    with pytest.raises(TypeError, match=r"poses: got a .*expected one entry a frame, a folder of files, or COCO"):
+        list(Obedient().refine_video([IMAGE] * 2, ONE_FOR_ALL[name]))
 
 
 def test_poses_that_cannot_be_read_name_their_frame():

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pose_refine import onnx_model, weights
-from pose_refine.model import MOST_VIEWS, Model
+from pose_refine.model import Model
 from pose_refine.network import largest_layer
 from pose_refine.onnx_model import OnnxModel
 from pose_refine.scenes import Views
@@ -83,24 +83,21 @@ def choose(
     revision: str | None = None,
     backend: str = "torch",
     device: str | torch.device | None = None,
-    views: int | None = None,
+    flip: bool | None = None,
 ) -> tuple[Load, torch.device]:
     """How to load a source, and the device where it will run; arguments as of `Refiner.from_pretrained`.
 
     Raises:
         ImportError: ONNX Runtime is to run it, and is not installed.
-        ValueError: Another backend, a device that is not there, `views` that are not 1 to MOST_VIEWS; a
-            revision or `views` for a file.
+        ValueError: Another backend, a device that is not there, or a revision or `flip` for a file.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")
     exported = is_exported(source)
-    if views is not None and (isinstance(views, bool) or views not in range(1, MOST_VIEWS + 1)):
-        raise ValueError(f"views: expected 1 to {MOST_VIEWS}, got {views!r}")
-    if exported and views is not None:
-        raise ValueError(f"views: {source!r} was exported with its own; export it anew")
+    if exported and flip is not None:
+        raise ValueError(f"flip: {source!r} was exported with or without it; export it anew")
     if backend == "torch" and not exported:
-        return lambda: weights.load(weights.find(source, revision), views)[0], usable_device(device)
+        return lambda: weights.load(weights.find(source, revision), flip)[0], usable_device(device)
     if exported and revision is not None:
         raise ValueError(f"revision: only weights on the hub have revisions, {source!r} is a file")
     if device is None and onnx_model.PROVIDERS["cuda"] not in onnx_model.runtime().get_available_providers():
@@ -110,7 +107,7 @@ def choose(
     def load() -> OnnxModel:
         if exported and source is not None:
             return OnnxModel(Path(source).read_bytes(), place, os.fspath(source))
-        return OnnxModel(onnx_model.to_onnx(*weights.load(weights.find(source, revision), views)), place)
+        return OnnxModel(onnx_model.to_onnx(*weights.load(weights.find(source, revision), flip)), place)
 
     return load, place
 

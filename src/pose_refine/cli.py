@@ -7,6 +7,7 @@ import sys
 from pose_refine import __version__
 from pose_refine.backends import keep_memory
 from pose_refine.commands import convert, demo, evaluate, export, folder, info, report, run, video
+from pose_refine.opencv import told
 
 log = logging.getLogger("pose_refine")
 COMMANDS = (demo, run, folder, video, report, evaluate, convert, export, info)
@@ -38,7 +39,8 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     keep_memory()
     try:
-        code: int = arguments.function(arguments)
+        with told(arguments.command):  # what no other place told better
+            code: int = arguments.function(arguments)
     except (OSError, ValueError, TypeError, ImportError) as error:  # an extra that is not installed
         log.error("pose-refine: %s", error)
         return 1

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from pose_refine._types import Bytes
+from pose_refine.opencv import told
 
 STREAM = Path("-")  # standard input, or output
 NPY_START = b"\x93NUMPY"
@@ -92,10 +93,8 @@ def encode_picture(image: Bytes, suffix: str) -> bytes:
     Raises:
         ValueError: A kind that OpenCV cannot write.
     """
-    try:
+    with told(f"cannot write pictures of kind {suffix!r}, use .png or .jpg"):
         done, data = cv2.imencode(suffix, np.ascontiguousarray(image[:, :, ::-1]))
-    except cv2.error as error:
-        raise ValueError(f"cannot write pictures of kind {suffix!r}; use .png or .jpg") from error
     if not done:
         raise ValueError(f"cannot write a picture of kind {suffix!r}")
     return data.tobytes()
@@ -131,7 +130,7 @@ def layout_of(data: bytes) -> tuple[dict[str, Any], str]:
     layouts: list[dict[str, Any]] = [{"separators": (",", ":")}, {}, {"indent": indent}]
     for layout in layouts:
         layout["ensure_ascii"] = data.isascii()
-        if json.dumps(content, **layout).encode() == data.removesuffix(b"\n"):
+        if json.dumps(content, **layout).encode(errors="surrogatepass") == data.removesuffix(b"\n"):
             return layout, "\n" * data.endswith(b"\n")
     return {}, "\n"
 

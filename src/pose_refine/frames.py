@@ -15,13 +15,14 @@ import cv2
 import numpy as np
 import torch
 
+from pose_refine import formats, opencv
 from pose_refine._types import AnyArray, Bytes
 from pose_refine.files import read_poses
 from pose_refine.formats import documents
 from pose_refine.images import read_image
+from pose_refine.names import OPENPOSE_ENDING, POSE_SUFFIXES, by_number, plain, stem_of
 
 log = logging.getLogger("pose_refine")
-POSE_SUFFIXES = (".json", ".npy")
 Image = AnyArray | torch.Tensor | str | os.PathLike[str]
 Frames = str | os.PathLike[str] | Iterable[Image | None]
 Frame = tuple[Bytes | None, str]  # an image, None where it does not decode, and the order of its channels
@@ -34,13 +35,14 @@ def is_path(value: Any) -> bool:
     return isinstance(value, (str, os.PathLike))
 
 
-def read_frames(frames: Frames, color: str = "rgb") -> Generator[Frame, None, None]:
+def read_frames(frames: Frames, color: str = "rgb", rotated: bool = True) -> Generator[Frame, None, None]:
     """Every frame in turn, and the order of its channels.
 
     Args:
         frames: A video file that OpenCV can read, a folder of images in the order of their names (numbers in them count
             as numbers), or an iterable of images and paths; None in it is a frame that could not be had.
         color: Channel order of arrays: "rgb" or "bgr".
+        rotated: Turn the frames of a file as it says that they are to be shown; False: as they are stored.
 
     Yields:
         uint8 (H, W, 3) and "rgb" or "bgr". None for a frame that is not an image, which is logged.
@@ -52,7 +54,9 @@ def read_frames(frames: Frames, color: str = "rgb") -> Generator[Frame, None, No
     """
     if is_path(frames):
         path = Path(frames)  # type: ignore[arg-type]
-        yield from _ahead(_read_all([path / n for n in image_names(path)], color) if path.is_dir() else _decode(path))
+        yield from _ahead(
+            _read_all([path / n for n in image_names(path)], color) if path.is_dir() else _decode(path, rotated)
+        )
     else:
         yield from _read_all(frames, color)  # type: ignore[arg-type]
 
@@ -90,23 +94,24 @@ def _read_one(index: int, image: Image | None, color: str) -> Frame:
         return None, color
 
 
-def open_video(path: Path) -> cv2.VideoCapture:
+def open_video(path: Path, rotated: bool = True) -> cv2.VideoCapture:
     """Raises FileNotFoundError or ValueError where there is no video."""
     if not path.is_file():
         raise FileNotFoundError(f"no such video, or folder of images: {path}")
-    capture = cv2.VideoCapture(str(path))
+    capture = opencv.capture(path, rotated)
     if not capture.isOpened():
         raise ValueError(f"{path}: not a video that OpenCV can read")
     return capture
 
 
-def _decode(path: Path) -> Generator[Frame, None, None]:
+def _decode(path: Path, rotated: bool = True) -> Generator[Frame, None, None]:
     """A frame that fails is a broken one if a good one follows; if none does, the file ends there."""
-    capture, count, broken = open_video(path), 0, 0
+    capture, count, broken = (open_video(path) if rotated else open_video(path, False)), 0, 0
     said = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     try:
         while broken < BROKEN:
-            good, image = capture.read()
+            with opencv.told(path):
+                good, image = capture.read()
             if not good:
                 broken += 1
                 continue
@@ -129,15 +134,10 @@ def image_names(folder: Path) -> list[str]:
     Raises:
         FileNotFoundError: There are none.
     """
-    names = [p.name for p in folder.iterdir() if not p.name.startswith(".") and cv2.haveImageReader(str(p))]
+    names = [p.name for p in folder.iterdir() if not p.name.startswith(".") and opencv.can_read(p)]
     if not names:
         raise FileNotFoundError(f"{folder}: no images in this folder")
     return sorted(names, key=by_number)
-
-
-def by_number(name: str) -> list[tuple[int, str]]:
-    """To sort frame_2 before frame_10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def frame_rate(frames: Frames) -> float | None:
@@ -148,6 +148,19 @@ def frame_rate(frames: Frames) -> float | None:
     rate = float(capture.get(cv2.CAP_PROP_FPS))
     capture.release()
     return rate if 0 < rate < 1000 else None
+
+
+def rotation(video: Path) -> int:
+    """Degrees by which a video file says that it is to be turned, to be shown.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a video.
+    """
+    capture = open_video(video)
+    turned = int(capture.get(cv2.CAP_PROP_ORIENTATION_META))
+    capture.release()
+    return turned % 360
 
 
 def frame_count(frames: Path) -> int | None:
@@ -181,8 +194,10 @@ def pair(frames: Frames, poses: Any, color: str = "rgb", first: int = 0) -> Iter
     Raises:
         ValueError: More poses than frames, or fewer: after all frames that have both.
     """
+    if not is_path(poses) and (not isinstance(poses, Iterable) or (isinstance(poses, dict) and not _is_many(poses))):
+        raise TypeError(not_many("poses", poses))
     images = read_frames(frames, color)
-    if is_path(poses) or (documents.is_document(poses) and poses):
+    if is_path(poses) or _is_many(poses):
         known = poses_by_frame(poses, names_of(frames), first)
         count = -1
         for count, (image, order) in enumerate(images):
@@ -200,64 +215,101 @@ def pair(frames: Frames, poses: Any, color: str = "rgb", first: int = 0) -> Iter
         yield read[0], read[1], given
 
 
+def _is_many(poses: Any) -> bool:
+    """Whether this is a document of many frames, and not one entry a frame."""
+    return bool(poses is not None and not documents.is_openpose_list(poses) and documents.is_document(poses) and poses)
+
+
+def not_many(what: object, poses: Any) -> str:
+    """What is wrong where the poses of many frames or images were expected."""
+    return (
+        f"{what}: {formats.recognised(poses)}; expected one entry a frame, a folder of files, or {documents.ACCEPTED}"
+    )
+
+
 def names_of(frames: Frames) -> list[str] | None:
     """The images' names where frames are a folder; those of a video have none."""
     folder = is_path(frames) and Path(frames).is_dir()  # type: ignore[arg-type]
     return image_names(Path(frames)) if folder else None  # type: ignore[arg-type]
 
 
-def poses_by_frame(poses: Any, names: Sequence[str] | None, first: int = 0) -> dict[int, Any]:
-    """Frame index to its poses: a file, or the document of that frame alone.
+def poses_by_frame(
+    poses: Any, names: Sequence[str] | None, first: int = 0, category: str | None = None
+) -> dict[int, Any]:
+    """Frame index to its poses alone, as `named_poses` has them; arguments and errors as there."""
+    return {index: given for index, (_, given) in named_poses(poses, names, first, category).items()}
+
+
+def named_poses(
+    poses: Any, names: Sequence[str] | None, first: int = 0, category: str | None = None
+) -> dict[int, tuple[str, Any]]:
+    """Frame index to the name of its poses and these: a file, or the document of that frame alone.
 
     In a folder of images, poses belong to the image whose name, without folders and suffix, is theirs; photo_keypoints
     is photo's; those of no image come after the last one. In a video they belong to the frame that the last number in
-    their name counts, from `first` on.
+    their name counts, from `first` on. A list of OpenPose's documents has one for each frame, in order.
 
     Args:
         poses: A document of many images, or a path to one, or to a folder of one file a frame.
         names: The images' names in order, or None for a video.
         first: See above.
+        category: Of the entries of a document that are wanted; by default people.
 
     Raises:
         FileNotFoundError: No such path, or no poses in the folder.
-        ValueError: Not a document, names that tell no frame, or two that tell the same one.
+        ValueError: Not a document, names that tell no frame or several, or two that tell the same one.
     """
-    places = {PurePosixPath(name).stem: i for i, name in enumerate(names or ())}
-    out: dict[int, Any] = {}
-    owner: dict[int, str] = {}
-    for name, given in pose_entries(poses):
-        index = _number(name) - first if names is None else places.get(_stem(name, places), len(places) + len(out))
+    entries, numbered = pose_entries(poses, category)
+    places: dict[str, list[int]] = {}
+    for i, name in enumerate(names or ()):
+        for spelling in {plain(name), stem_of(name)}:
+            places.setdefault(spelling, []).append(i)
+    out: dict[int, tuple[str, Any]] = {}
+    for place, (name, given) in enumerate(entries):
+        if numbered or names is None:
+            index = place if numbered == "in order" else _number(name) - first
+        else:
+            index = _place(name, places, len(names) + len(out))
         if index < 0:
             raise ValueError(f"poses of {name!r}: they come before frame {first}, which is said to be the first")
-        if index in owner:
-            raise ValueError(f"poses of {name!r} and of {owner[index]!r} belong to the same frame, {index}")
-        out[index], owner[index] = given, name
+        if index in out:
+            raise ValueError(f"poses of {name!r} and of {out[index][0]!r} belong to the same frame, {index}")
+        out[index] = name, given
     if names and out and min(out) >= len(names):
-        raise ValueError(f"poses of {owner[min(out)]!r}: no image has that name, nor that of any others")
+        raise ValueError(f"poses of {out[min(out)][0]!r}: no image has that name, nor that of any others")
     return out
 
 
-def pose_entries(poses: Any) -> list[tuple[str, Any]]:
-    """(name, file or document of one image) for every entry of a folder or document."""
+def pose_entries(poses: Any, category: str | None = None) -> tuple[list[tuple[str, Any]], str]:
+    """(name, file or document of one image) for every entry of a folder or document; and how a document counts its
+    frames: "in order", "by number", "" where names tell."""
     if is_path(poses) and Path(poses).is_dir():
         folder = Path(poses)
         names = [p.name for p in folder.iterdir() if p.suffix.lower() in POSE_SUFFIXES and not p.name.startswith(".")]
         if not names:
             raise FileNotFoundError(f"{folder}: no files of poses ({', '.join(POSE_SUFFIXES)}) in this folder")
-        return [(name, folder / name) for name in sorted(names, key=by_number)]
+        return [(name, folder / name) for name in sorted(names, key=by_number)], ""
     document = read_poses(Path(poses)) if is_path(poses) else poses
     if not documents.is_document(document):
-        raise ValueError(
-            f"{poses}: expected a folder of one file a frame, or the people of many frames: COCO results or "
-            "annotations, PoseTrack, AlphaPose, MPII"
-        )
-    return documents.frames(document)
+        raise ValueError(not_many(poses if is_path(poses) else "poses", document))
+    in_order = documents.is_openpose_list(document)
+    numbered = "in order" if in_order else "by number" if documents.is_numbered(document) else ""
+    return documents.frames(document, category=category), numbered
 
 
-def _stem(name: str, known: dict[str, int]) -> str:
-    stem = PurePosixPath(name.replace("\\", "/")).stem
-    stems = (stem, stem.removesuffix("_keypoints"), PurePosixPath(stem).stem)  # photo, photo_keypoints, photo.jpg
-    return next((s for s in stems if s in known), stem)
+def _place(name: str, places: dict[str, list[int]], nowhere: int) -> int:
+    """The one image that poses of this name belong to.
+
+    Raises:
+        ValueError: There are several.
+    """
+    path = PurePosixPath(plain(name))
+    stem = path.stem  # photo, photo_keypoints, photo.jpg
+    spelled = (path.name, stem, stem.removesuffix(OPENPOSE_ENDING), PurePosixPath(stem).stem)
+    found = next((places[s] for s in spelled if s in places), [nowhere])
+    if len(found) > 1:
+        raise ValueError(f"poses of {name!r}: not clear which image, {len(found)} of them have that name")
+    return found[0]
 
 
 def _number(name: str) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from pose_refine._types import AnyArray, Bytes
+from pose_refine.opencv import told
 
 COLORS = ("rgb", "bgr")
 
@@ -44,7 +45,8 @@ def _read_file(path: Path) -> Bytes:
     if not path.exists():
         raise FileNotFoundError(f"no such image: {path}")
     data = np.fromfile(path, dtype=np.uint8) if path.is_file() else np.empty(0, dtype=np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None  # applies EXIF orientation
+    with told(path):
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None  # applies EXIF orientation
     if image is None:
         raise ValueError(f"{path}: not an image file that OpenCV can read")
     return image.astype(np.uint8, copy=False)

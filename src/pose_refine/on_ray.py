@@ -33,7 +33,7 @@ class RefineBatch:
         skeleton: Which joints the poses have, where they do not say.
         format: Name of the format of JSON text; by default it is recognised.
         recover: Give missing joints of people with any joint a position; False leaves them missing.
-        views: See `Refiner.from_pretrained`.
+        flip: See `Refiner.from_pretrained`.
         device: Where to run; by default the GPU that Ray gave the actor, else the CPU.
         threads: Of torch and OpenCV, in the actor's process. More than 1 needs as many `num_cpus`. Its malloc is told
             to keep freed memory, too.
@@ -50,14 +50,14 @@ class RefineBatch:
         format: str | None = None,
         recover: bool = True,
         device: str | None = None,
-        views: int | None = None,
+        flip: bool | None = None,
         threads: int = 1,
     ) -> None:
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
         keep_memory()
         self.options: dict[str, Any] = {"skeleton": skeleton, "format": format, "recover": recover}
-        self.refiner = Refiner.from_pretrained(source, device=device or _given_device(), views=views)
+        self.refiner = Refiner.from_pretrained(source, device=device or _given_device(), flip=flip)
 
     def __call__(self, batch: "pd.DataFrame") -> "pd.DataFrame":
         """Refine a batch of rows.

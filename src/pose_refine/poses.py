@@ -10,7 +10,7 @@ from pose_refine._types import AnyArray, Floats
 from pose_refine.skeletons import get_skeleton
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Poses:
     """The people of one image.
 
@@ -18,7 +18,7 @@ class Poses:
         keypoints: (N, K, 2) float32 x, y in image pixels, an integer being a pixel's centre; NaN where missing.
         scores: (N, K) float32, whatever the source gave; after refining P(joint within its OKS-0.85 radius).
         skeleton: Name of the skeleton that says what the K joints are, e.g. "coco17".
-        ids: One identity a person, or None; an array becomes a list.
+        ids: One identity a person, or None; always a list of its own.
 
     Raises:
         ValueError: Shapes that do not fit together or the skeleton, values that are not numbers, infinite values.
@@ -47,11 +47,20 @@ class Poses:
         keypoints[np.isnan(keypoints).any(-1)] = np.nan
         object.__setattr__(self, "keypoints", keypoints)
         object.__setattr__(self, "scores", scores)
-        if isinstance(self.ids, np.ndarray):
-            object.__setattr__(self, "ids", self.ids.tolist())
+        if self.ids is not None:
+            own = self.ids.tolist() if isinstance(self.ids, np.ndarray) else list(self.ids)
+            object.__setattr__(self, "ids", own)
 
     def __len__(self) -> int:
         return len(self.keypoints)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all is the same, missing joints and unknown scores included."""
+        if not isinstance(other, Poses):
+            return NotImplemented
+        arrays = (self.keypoints, other.keypoints), (self.scores, other.scores)
+        same = all(np.array_equal(a, b, equal_nan=True) for a, b in arrays)
+        return same and self.skeleton == other.skeleton and self.ids == other.ids
 
     @property
     def present(self) -> NDArray[np.bool_]:
@@ -59,7 +68,7 @@ class Poses:
         return ~np.isnan(self.keypoints[..., 0])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Refinement:
     """What refining changed.
 
@@ -75,6 +84,12 @@ class Refinement:
     initial: Poses
     shift: Floats
     verdict: NDArray[np.str_]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Refinement):
+            return NotImplemented
+        same = self.poses == other.poses and self.initial == other.initial
+        return same and np.array_equal(self.shift, other.shift, equal_nan=True)  # which tell the verdict
 
 
 def as_floats(values: AnyArray, name: str) -> Floats:

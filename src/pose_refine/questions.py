@@ -1,6 +1,5 @@
 """Poses on their way to the network, and back: what is asked of it, and what its answer changes."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from pose_refine._types import AnyArray, Floats
 from pose_refine.formats.arrays import columns
 from pose_refine.poses import Poses, Refinement
 from pose_refine.skeletons import Skeleton, convert, get_skeleton, put_back
+from pose_refine.warned import warn
 
 MOVED = 0.01  # of the person's box height; less is "kept"
 UNIT = 2.0  # pixels: joints none of which is further out are in shares of the image, not in pixels
@@ -42,7 +42,7 @@ def ask(given: Poses, to: str | None, shape: tuple[int, int]) -> Question:
     source, target = get_skeleton(given.skeleton), get_skeleton(to or given.skeleton)
     rows = np.flatnonzero(given.present.any(1))  # the others have nothing to go by
     if given.present.sum() > 2 and np.nanmax(np.abs(given.keypoints)) < UNIT < min(shape):
-        warnings.warn("all joints lie within two pixels of the image's corner; are they in [0, 1]?", stacklevel=2)
+        warn("all joints lie within two pixels of the image's corner; are they in [0, 1]?")
     values = columns(given)
     before = values if target is source else convert(values, source, target)
     return Question(given, target, before, rows, within_reach(values[rows], shape))

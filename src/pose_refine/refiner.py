@@ -72,7 +72,7 @@ class Refiner:
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
         backend: str = "torch",
-        views: int | None = None,
+        flip: bool | None = None,
     ) -> "Refiner":
         """Load weights.
 
@@ -85,18 +85,17 @@ class Refiner:
             dtype: torch.float32 (the default), or torch.bfloat16 / float16 for autocast.
             backend: "torch", or "onnx" for ONNX Runtime (extra [onnx]; cpu or cuda, float32), which runs .onnx files
                 in any case. It exports other sources anew each time, which takes seconds.
-            views: How many images the network sees of each crop, at the cost of one each: 1, the crop with the pose;
-                2, its mirror image without the pose as well, so that weak estimators are not believed too much; 3, its
-                mirror image with the pose, too, for the best that can be had. By default as the weights are made for
-                ("base": 2).
+            flip: Whether to look at each crop's mirror image too, without the pose: what is found there owes nothing to
+                it. By default as the weights are made for ("large" and "base": yes, "small": no). False halves the cost
+                of "base", and costs most where the estimator is weak.
 
         Raises:
             FileNotFoundError: No such folder.
             ImportError: ONNX Runtime is asked for, and not there.
-            ValueError: The weights are damaged, do not fit, or cannot be had from the hub; an unknown backend; `views`
-                that are not 1 to 3, or for an exported file, which has its own.
+            ValueError: The weights are damaged, do not fit, or cannot be had from the hub; an unknown backend; `flip`
+                for an exported file, which has its own.
         """
-        load, device = backends.choose(source, revision, backend, device, views)
+        load, device = backends.choose(source, revision, backend, device, flip)
         refiner = cls(load, device=device, dtype=dtype)
         refiner._model  # noqa: B018  # so that what is wrong with the source is said here
         return refiner
@@ -201,7 +200,7 @@ class Refiner:
                 many frames (COCO, PoseTrack, AlphaPose), or a path to one, or to a folder of one file a frame.
             ids: For each frame one identity a person, None where it is not known. By default those that the format has.
                 People without are linked to those in the frames before, and get 1, 2, ... (needs the extra [video]).
-                Of an identity that occurs twice in a frame, only the first person is followed.
+                People with an identity that occurs twice in a frame are linked so, too.
             fps: Frames a second, for One Euro and to tell when people are forgotten (after a second); by default what
                 the video file says, else 30.
             mode: "map" keeps all joints, with their scores; "mota" drops those below `threshold`, as trackers need it.

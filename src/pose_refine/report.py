@@ -22,6 +22,7 @@ from pose_refine import __version__, viz
 from pose_refine._types import Bytes, Floats
 from pose_refine.files import write_whole
 from pose_refine.images import read_image
+from pose_refine.opencv import told
 from pose_refine.poses import Poses, Refinement
 from pose_refine.skeletons import get_skeleton
 
@@ -140,7 +141,7 @@ def write_report(
             elif rank > worst[0][0]:
                 heapq.heapreplace(worst, (rank, card(name, image, result, person, rank)))
     cards = [html for _, html in sorted(worst, reverse=True)]
-    write_whole(Path(path), page(title, totals, cards).encode())
+    write_whole(Path(path), page(title, totals, cards).encode(errors="backslashreplace"))
     return totals
 
 
@@ -201,7 +202,8 @@ def pictures(image: Bytes, result: Refinement, person: int) -> list[Bytes]:
 
 
 def data_uri(picture: Bytes) -> str:
-    _, data = cv2.imencode(".webp", np.ascontiguousarray(picture[:, :, ::-1]), [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
+    with told("a person's picture"):
+        _, data = cv2.imencode(".webp", np.ascontiguousarray(picture[:, :, ::-1]), [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
     return "data:image/webp;base64," + base64.b64encode(data.tobytes()).decode()
 
 

@@ -1,9 +1,9 @@
 """One table a skeleton, and conversions between them by joint name.
 
-Sources: COCO keypoints (Lin et al. 2014), MPII Human Pose (Andriluka et al. 2014), OpenPose's output page
-(BODY_25, COCO-18, MPI-15), LSP (Johnson and Everingham 2010), Halpe Full-Body (Fang et al. 2022),
-COCO-WholeBody (Jin et al. 2020), MediaPipe's pose landmarks, PoseTrack (Andriluka et al. 2018), AI Challenger (Wu et
-al. 2017), CrowdPose (Li et al. 2019).
+Sources: COCO keypoints (Lin et al. 2014), MPII Human Pose (Andriluka et al. 2014), OpenPose's output page (BODY_25,
+COCO-18, MPI-15) and its poseParameters.cpp (BODY_25B, BODY_135), LSP (Johnson and Everingham 2010), Halpe Full-Body
+(Fang et al. 2022), COCO-WholeBody (Jin et al. 2020), MediaPipe's pose landmarks, PoseTrack (Andriluka et al. 2018), AI
+Challenger (Wu et al. 2017), CrowdPose (Li et al. 2019).
 """
 
 import re
@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_refine._types import AnyArray, Floats
+from pose_refine._types import AnyArray, Doubles, Floats
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,8 @@ _MEDIAPIPE_FACE = ("nose", "left_eye_inner", "left_eye", "left_eye_outer", "righ
                    "right_eye_outer", "left_ear", "right_ear", "left_mouth", "right_mouth")  # fmt: skip
 _MEDIAPIPE_BODY = ("shoulder", "elbow", "wrist", "pinky", "index", "thumb", "hip", "knee", "ankle", "heel",
                    "foot_index")  # fmt: skip
+_BODY_25B = (*COCO_JOINTS, "upper_neck", "head_top", *_FEET)
+_FINGERS = tuple(f"{side}_hand_{i}" for side in ("left", "right") for i in range(1, 21))
 _NECK_LIMBS = (("neck", "left_shoulder"), ("neck", "right_shoulder"), ("neck", "nose"))
 
 SKELETONS = {
@@ -98,6 +100,13 @@ SKELETONS = {
             (*ARMS_AND_LEGS, *FACE_LIMBS, *_NECK_LIMBS, ("neck", "mid_hip"), ("mid_hip", "left_hip"),
              ("mid_hip", "right_hip"), *_FEET_LIMBS),
         ),
+        Skeleton("body25b", _BODY_25B, LIMBS + FACE_LIMBS + HEAD_LIMB + _FEET_LIMBS),
+        Skeleton("body135", (*_BODY_25B, *_FINGERS, *_FACE_AND_HANDS[:68], "right_pupil", "left_pupil"),
+                 LIMBS + FACE_LIMBS + HEAD_LIMB + _FEET_LIMBS),
+        Skeleton("openpose134",  # COCO-WholeBody's joints as OpenPose orders the body's, with a neck
+                 (*_OPENPOSE_BODY, *_OPENPOSE_LEGS, *_OPENPOSE_FACE, *_FEET, *_FACE_AND_HANDS),
+                 (*ARMS_AND_LEGS, *FACE_LIMBS, *_NECK_LIMBS, ("neck", "left_hip"), ("neck", "right_hip"),
+                  *_FEET_LIMBS)),
         Skeleton("coco18", (*_OPENPOSE_BODY, *_OPENPOSE_LEGS, *_OPENPOSE_FACE),
                  (*ARMS_AND_LEGS, *FACE_LIMBS, *_NECK_LIMBS, ("neck", "left_hip"), ("neck", "right_hip"))),
         Skeleton("mpi15", ("head_top", "neck", *_OPENPOSE_BODY[2:], *_OPENPOSE_LEGS, "chest"),
@@ -126,7 +135,8 @@ SKELETONS = {
     )
 }  # fmt: skip
 DEFAULT_BY_COUNT = {
-    17: "coco17", 16: "mpii16", 25: "body25", 26: "halpe26", 33: "mediapipe33", 133: "wholebody133", 136: "halpe136",
+    17: "coco17", 16: "mpii16", 25: "body25", 26: "halpe26", 33: "mediapipe33", 133: "wholebody133",
+    134: "openpose134", 135: "body135", 136: "halpe136",
 }  # fmt: skip
 
 # Skeletons whose hips, shoulders, neck and top of the head are meant as MPII means them.
@@ -140,6 +150,22 @@ MIDDLES = {
     "neck": ("left_shoulder", "right_shoulder"),
     "chest": ("left_shoulder", "right_shoulder", "left_hip", "right_hip"),
 }
+
+# Skeletons of the same number of joints; which one it is, limbs tell.
+RIVALS = {"body25": "body25b", "body25b": "body25"}
+# Of people of COCO val2017 with six joints or more, one by one, 93 % in body25b's order and 97 % in body25's are told
+# rightly; the spread of 95 % is less than .4. With more joints, or several people, it is more.
+SPREAD, LONGER, LEAST_LIMBS = 0.45, 1.1, 4
+# Limbs of usual length, in shoulder widths, of which more are in order than out of order.
+USUAL = {
+    ("left_shoulder", "right_shoulder"): 1.0, ("left_hip", "right_hip"): 0.7, ("left_shoulder", "left_hip"): 1.5,
+    ("right_shoulder", "right_hip"): 1.5, ("left_shoulder", "left_elbow"): 0.9, ("left_elbow", "left_wrist"): 0.8,
+    ("right_shoulder", "right_elbow"): 0.9, ("right_elbow", "right_wrist"): 0.8, ("left_hip", "left_knee"): 1.2,
+    ("left_knee", "left_ankle"): 1.2, ("right_hip", "right_knee"): 1.2, ("right_knee", "right_ankle"): 1.2,
+    ("nose", "left_eye"): 0.2, ("nose", "right_eye"): 0.2, ("left_eye", "left_ear"): 0.3,
+    ("right_eye", "right_ear"): 0.3, ("left_ankle", "left_heel"): 0.2, ("right_ankle", "right_heel"): 0.2,
+    ("left_ankle", "left_big_toe"): 0.5, ("right_ankle", "right_big_toe"): 0.5,
+}  # fmt: skip
 
 # What others call these joints, once `joint_name` has seen to sides and spelling.
 ALIASES = {"head_bottom": "upper_neck", "head": "head_top", "top_head": "head_top", "hip": "mid_hip"}
@@ -181,6 +207,38 @@ def skeleton_of(names: Sequence[str]) -> str | None:
     """The skeleton whose joints have these names, in this order; None if there is none."""
     joints = tuple(ALIASES.get(n, n) for n in map(joint_name, names))
     return next((s.name for s in SKELETONS.values() if s.joints == joints), None)
+
+
+def like_a_body(keypoints: AnyArray, name: str) -> str:
+    """`name`, or the skeleton of as many joints in which these keypoints (N, K, 2) have a person's proportions.
+
+    In the wrong order limbs run across the body. Where there is too little to tell by, or nobody's proportions, it is
+    `name`.
+    """
+    rival = RIVALS.get(name)
+    if rival is None:
+        return name
+    own, other = (_limbs(keypoints, get_skeleton(n)) for n in (name, rival))
+    if min(len(own), len(other)) < LEAST_LIMBS or _spread(other) > SPREAD:
+        return name
+    longer = LONGER if name == "body25" else 1 / LONGER
+    return rival if other[:, 1].mean() < longer * own[:, 1].mean() else name
+
+
+def _limbs(keypoints: AnyArray, skeleton: Skeleton) -> Doubles:
+    """(L, 2): of each limb whose ends are there the person's index, and its length divided by the usual one."""
+    joints = skeleton.joints.index
+    ends = np.array([[joints(a), joints(b)] for a, b in USUAL])
+    lengths = np.linalg.norm(keypoints[:, ends[:, 0]].astype(np.float64) - keypoints[:, ends[:, 1]], axis=-1)
+    known = lengths > 0  # NaN is not
+    return np.stack([np.nonzero(known)[0], (lengths / list(USUAL.values()))[known]], 1)
+
+
+def _spread(limbs: Doubles) -> float:
+    """How far the limbs of a person (L, 2) are from one proportion, natural logarithm, mean."""
+    logs = np.log(limbs[:, 1])
+    off = [np.abs(logs[limbs[:, 0] == who] - np.median(logs[limbs[:, 0] == who])) for who in np.unique(limbs[:, 0])]
+    return float(np.concatenate(off).mean())
 
 
 def convert(keypoints: AnyArray, source: Skeleton, target: Skeleton) -> AnyArray:

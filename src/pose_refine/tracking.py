@@ -1,6 +1,6 @@
 """Who is who from frame to frame: people without identities are linked by how alike their poses and boxes are."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ class Linker:
         self._used: set[object] = set()
         self._next = 1
 
-    def link(self, index: int, poses: Floats, ids: Sequence[Any]) -> list[Any]:
+    def link(self, index: int, poses: Floats, ids: Sequence[Any], doubted: Collection[str] = ()) -> list[Any]:
         """Identities of the people of one frame.
 
         Args:
@@ -33,25 +33,26 @@ class Linker:
             poses: (N, 19, 2) image pixels, NaN where missing.
             ids: (N,) those that are known already, and stay; None for the others. (Somebody whose identity is known
                 is not linked to anybody who had none before.)
+            doubted: `repr` of identities that turned out to tell nobody apart: they are given as ours from now on.
 
         Returns:
             (N,) identities, each given to one person only, but for those that came in several times. An identity that
             came for one person after it was given to another stays with the former from then on.
         """
         self._used.update(str(i) for i in ids if i is not None)
-        kept = {k: v for k, v in self._poses.items() if index - v[0] <= self._patience}
-        self._poses = {k: v for k, v in kept.items() if str(k) not in self._used}
+        self._poses = {k: v for k, v in self._poses.items() if index - v[0] <= self._patience}
+        self._used.difference_update(str(k) for k in self._poses if repr(k) in doubted)
         out, free = list(ids), [n for n, i in enumerate(ids) if i is None]
         for row, key in self._match(poses[free]) if free else ():
             out[free[row]] = key
-        for n in free:
+        for n in range(len(out)):
             out[n] = self._new() if out[n] is None else out[n]
             if not np.isnan(poses[n]).all():
                 self._poses[out[n]] = index, poses[n]
         return out
 
     def _match(self, poses: Floats) -> list[tuple[int, Any]]:
-        keys = list(self._poses)
+        keys = [k for k in self._poses if str(k) not in self._used]
         if not keys:
             return []
         alike = similarity(poses, np.stack([self._poses[k][1] for k in keys]))

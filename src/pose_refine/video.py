@@ -18,14 +18,14 @@ from tqdm import tqdm
 from pose_refine import formats
 from pose_refine._types import AnyArray, Floats
 from pose_refine.crops import far_off, where_to_cut
-from pose_refine.formats.identities import erased, tracks_of, write_ids
-from pose_refine.frames import Frames, frame_rate, pair
+from pose_refine.formats.identities import identity, told_apart, tracks_of, write_ids
+from pose_refine.frames import END, Frames, frame_rate, pair
 from pose_refine.looking import AHEAD, JOINTS, Asked, Frame, Looker, Pair, Settings
 from pose_refine.poses import Poses, Refinement
 from pose_refine.questions import answer, ask, compare, hand_back
 from pose_refine.refiner import Refiner
 from pose_refine.scenes import Picture, Scene
-from pose_refine.skeletons import MIDDLES, MPII_CONVENTION, NETWORK, get_skeleton
+from pose_refine.skeletons import MIDDLES, MPII_CONVENTION, NETWORK, RIVALS, get_skeleton, like_a_body
 from pose_refine.smoothing import OneEuro, robust_fit, steady, unit_of, width_of
 from pose_refine.tracking import Linker
 
@@ -90,13 +90,14 @@ def read(pairs: Iterable[Pair], ids: Iterable[Sequence[Any] | None] | None, sett
         ValueError: Poses of a frame that are not as they should be, or identities that are not one a person.
     """
     named = iter(ids) if ids is not None else None
-    shape = UNKNOWN_SHAPE
+    shape, index, skeleton = UNKNOWN_SHAPE, -1, None
     for index, (image, order, given) in enumerate(pairs):
         if image is not None:
             shape = image.shape[0], image.shape[1]
         try:
             given = formats.load(given)
-            poses = poses_of(given, shape, settings)
+            poses = poses_of(given, shape, settings, skeleton)
+            skeleton = poses.skeleton if given is not None and poses.present.any() else skeleton
             known = tracks_of(given, poses) if named is None else check_ids(next(named), len(poses))
             question = ask(poses, settings.to, shape)
         except StopIteration:
@@ -104,11 +105,18 @@ def read(pairs: Iterable[Pair], ids: Iterable[Sequence[Any] | None] | None, sett
         except (ValueError, TypeError) as error:
             raise type(error)(f"frame {index}: {error}") from error
         yield Frame(index, image, order, given, question, known, shape)
+    if named is not None and next(named, END) is not END:
+        raise ValueError(f"ids for more frames than the {index + 1} that there are")
 
 
-def poses_of(given: Any, shape: tuple[int, int], settings: Settings) -> Poses:
+def poses_of(given: Any, shape: tuple[int, int], settings: Settings, before: str | None = None) -> Poses:
+    """A frame's poses; where limbs tell the skeleton, and tell too little, it is that of the frames `before`."""
     if given is not None:
-        return formats.read(given, settings.skeleton, format=settings.format, shape=shape)
+        poses = formats.read(given, settings.skeleton, format=settings.format, shape=shape)
+        rivals = settings.skeleton is None and before is not None and RIVALS.get(poses.skeleton) == before
+        if rivals and not isinstance(given, Poses) and like_a_body(poses.keypoints, str(before)) == before:
+            return formats.read(given, before, format=settings.format, shape=shape)
+        return poses
     name = settings.skeleton or "coco17"
     joints = len(get_skeleton(name).joints)
     return Poses(np.empty((0, joints, 2), np.float32), np.empty((0, joints), np.float32), name, [])
@@ -116,7 +124,7 @@ def poses_of(given: Any, shape: tuple[int, int], settings: Settings) -> Poses:
 
 def check_ids(ids: Sequence[Any] | None, count: int) -> list[Any]:
     """Raises ValueError where `ids` are not one a person."""
-    found = [None] * count if ids is None else list(ids)
+    found = [None] * count if ids is None else [identity(i) for i in ids]
     if len(found) != count:
         raise ValueError(f"ids: expected {count}, one a person, got {len(found)}")
     return found
@@ -166,22 +174,23 @@ def chunks(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
 def link(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
     """Identities for people without, and tracks.
 
-    An identity that occurs twice in a frame stays with both, but time tells only of the first.
+    An identity that occurs twice in a frame tells nobody apart, and is no identity from then on.
     """
-    linker = Linker(fps)
+    linker, doubted = Linker(fps), set[str]()
     for frame in frames:
+        before = len(doubted)
+        frame.ids = told_apart(frame.ids, doubted)
+        if doubted and not before:
+            log.warning(
+                "frame %d: id %s occurs more than once in it; people who are called so are linked as if they had none",
+                frame.index,
+                min(doubted),
+            )
         frame.new = [i is None for i in frame.ids]
-        if any(frame.new):
-            poses = np.full((len(frame.ids), JOINTS, 2), np.nan, np.float32)
-            poses[frame.question.rows] = frame.best()
-            frame.ids = linker.link(frame.index, poses, frame.ids)
-        seen: set[str] = set()
-        for row in frame.question.rows:
-            name = repr(frame.ids[row])
-            if name in seen:
-                log.warning("frame %d: id %s occurs more than once; only the first is followed", frame.index, name)
-            frame.tracks.append((frame.index, int(row)) if name in seen else name)
-            seen.add(name)
+        poses = np.full((len(frame.ids), JOINTS, 2), np.nan, np.float32)
+        poses[frame.question.rows] = frame.best()
+        frame.ids = linker.link(frame.index, poses, frame.ids, doubted)
+        frame.tracks = [repr(frame.ids[row]) for row in frame.question.rows]
         yield frame
 
 
@@ -340,8 +349,6 @@ def written(frame: Frame, refined: Refinement, settings: Settings) -> Any:
     if frame.given is None:
         return None
     poses, plain = refined.poses, settings.to is None and not isinstance(frame.given, Poses)
-    if plain:
-        poses = erased(poses, refined.initial.present & ~poses.present)
     out = hand_back(poses, frame.given, settings.to, format=settings.format, shape=frame.shape)
     if plain and any(frame.new):
         write_ids(out, [i if new else None for i, new in zip(frame.ids, frame.new, strict=True)])

@@ -17,7 +17,7 @@ from pose_refine.files import write_whole
 from pose_refine.model import MOST_VIEWS, Model
 from pose_refine.network import NetworkConfig
 
-NAMES = ("small", "base")  # embedded
+NAMES = ("small", "base", "large")  # embedded
 DEFAULT = "base"
 CONFIG, TENSORS = "config.json", "model.safetensors"
 _PACKAGE = Path(__file__).parent
@@ -143,12 +143,12 @@ def read_config(folder: Path) -> WeightsConfig:
         raise ValueError(f"{path}: not a weights config: {error}") from error
 
 
-def load(folder: Path, views: int | None = None) -> tuple[Model, WeightsConfig]:
+def load(folder: Path, flip: bool | None = None) -> tuple[Model, WeightsConfig]:
     """Load and verify a weights folder.
 
     Args:
         folder: As `find` gives it.
-        views: How many images the network sees of each crop, 1 to MOST_VIEWS; None: as its config says.
+        flip: Whether the model looks at mirror images too; None: as its config says.
 
     Returns:
         The model in float32 on the CPU, ready for inference, and its config.
@@ -166,8 +166,9 @@ def load(folder: Path, views: int | None = None) -> tuple[Model, WeightsConfig]:
     if digest != config.sha256:
         raise ValueError(f"{path}: SHA-256 is {digest}, its config says {config.sha256}: truncated or changed")
     with torch.device("meta"):  # no time, and none of the caller's random numbers, for values that are replaced
-        model = Model(config.network())
-    model.views = config.views if views is None else views
+        model = Model(config.network(), views=config.views)
+    if flip is not None:
+        model.views = max(config.views, 2) if flip else 1
     try:
         tensors = {name: tensor.float() for name, tensor in load_tensors(data).items()}
         model.load_state_dict(tensors, strict=True, assign=True)

@@ -26,13 +26,13 @@ import scaled
 import tables
 import torch
 from figures import Compared
+from pose_refine.training.movenet import MoveNet
 from runs import JOINTS, DevSet, read_coco_dev, read_lsp_dev, refined, run_again, run_all, without_pose
 from torch import Tensor
 from tqdm import tqdm
 
 from pose_refine import Refiner, weights
 from pose_refine.scenes import Views
-from pose_refine.training.movenet import MoveNet
 
 REMOVED = 0.2  # share of a person's joints, the lowest-scored, that recovery is measured on
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from pose_refine.training.movenet import MoveNet
 
 from pose_refine import Refiner
 from pose_refine.crops import CROP_WIDTH, crop_boxes, crop_matrices, cut_crops, to_image
 from pose_refine.scenes import Picture, Scene
 from pose_refine.skeletons import NETWORK
 from pose_refine.training.data import People, read_coco, read_lsp, select
-from pose_refine.training.movenet import MoveNet
 
 JOINTS = 17  # COCO's: what the estimators give
 SIDE = 32  # pixels more on each side than the refiner's crop: MoveNet takes squares

@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from pose_refine.training.movenet import MoveNet
 from tqdm import tqdm
 
 from pose_refine import Refiner
@@ -30,7 +31,6 @@ from pose_refine.metrics.posetrack import pose_ap, tracking
 from pose_refine.skeletons import NETWORK, SKELETONS, convert
 from pose_refine.tracking import Linker
 from pose_refine.training.data import People, read_coco
-from pose_refine.training.movenet import MoveNet
 
 JOINTS = [0, *range(5, 17)]  # of COCO's: nose and limbs
 HEIGHT, WIDTH, FPS = 384, 640, 25.0

@@ -1,3 +1,4 @@
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,27 @@ def test_results_are_left_out_however_they_are_spelt(tmp_path, monkeypatch, spel
     monkeypatch.chdir(tmp_path)
     out = tmp_path / "in" / "out" if spelling == "absolute" else Path(spelling)
     assert list_files(Path("in"), (".json",), leave_out=out) == ["a.json"]
+
+
+def test_a_link_into_a_folder_that_it_lies_in_is_not_gone_round(tmp_path):
+    write(tmp_path, ["a/x.jpg", "b/y.jpg"])
+    (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "a" / "to_b").symlink_to(tmp_path / "b", target_is_directory=True)
+    (tmp_path / "b" / "to_a").symlink_to(tmp_path / "a", target_is_directory=True)
+    assert list_files(tmp_path, (".jpg",)) == ["a/to_b/y.jpg", "a/x.jpg", "b/to_a/x.jpg", "b/y.jpg"]
+
+
+IDS = {"000000000139.jpg": "000000000139.jpg", "139": "000000000139.jpg", "139.0": "000000000139.jpg", "x": "x.png"}
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_ids_and_stems(tmp_path, name):
+    write(tmp_path, ["000000000139.jpg", "x.png"])
+    assert match_names(tmp_path, [name]).images == {name: tmp_path / IDS[name]}
+
+
+@pytest.mark.parametrize("match", [match_files, match_names])
+def test_names_in_another_normalisation(tmp_path, match):
+    write(tmp_path, ["caf\u00e9.jpg"])
+    name = unicodedata.normalize("NFD", "caf\u00e9.json" if match is match_files else "caf\u00e9.jpg")
+    assert match(tmp_path, [name]).images == {name: tmp_path / "caf\u00e9.jpg"}

@@ -108,3 +108,41 @@ def test_an_unreadable_image_is_told_and_the_rest_is_refined(folder, given, capl
     assert folder("-o", given / "out.json") == 1
     assert "3 of 4 frames refined" in caplog.text
     assert "1 failed" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["a list", "by image"])
+def test_one_document_of_a_video_is_refined_as_its_files_are(given, command, kind):
+    files = sorted((given / "poses").iterdir())
+    frames = [json.loads(path.read_text()) for path in files]
+    whole = frames if kind == "a list" else {f"{path.name[:12]}.png": f for path, f in zip(files, frames, strict=True)}
+    (given / "all.json").write_text(json.dumps(whole, indent=1))
+    assert command("folder", given / "images", given / "all.json", "-o", given / "all_out.json") == 0
+    assert command("folder", given / "images", given / "poses", "-o", given / "out") == 0
+    wanted = [json.loads(path.read_text()) for path in sorted((given / "out").glob("*.json"))]
+    text = (given / "all_out.json").read_text()
+    assert text == json.dumps(wanted if kind == "a list" else dict(zip(whole, wanted, strict=True)), indent=1)
+    if kind == "a list":
+        (given / "short.json").write_text(json.dumps(frames[1:]))
+        assert command("folder", given / "images", given / "short.json", "-o", given / "short_out.json") == 1
+
+
+@pytest.mark.parametrize("category", [None, "cat"])
+def test_only_one_category_is_refined(given, command, category):
+    results = people(given / "poses.json")
+    for i in (1, 2):
+        results[i]["category_id"] = 17
+    (given / "mixed.json").write_text(json.dumps(results))
+    images = [{"id": str(i), "file_name": f"{i:012d}.png"} for i in range(COUNT)]
+    categories = [{"id": 1, "name": "person"}, {"id": 17, "name": "cat"}]
+    (given / "names.json").write_text(json.dumps({"images": images, "annotations": [], "categories": categories}))
+    more = ["--annotations", given / "names.json", *(["--category", category] if category else [])]
+    assert command("folder", given / "images", given / "mixed.json", "-o", given / "out.json", *more) == 0
+    out = people(given / "out.json")
+    changed = [old["keypoints"] != new["keypoints"] for old, new in zip(results, out, strict=True)]
+    assert changed == [i in (1, 2) if category else i in (0, 3) for i in range(COUNT)]
+
+
+def test_what_is_not_a_document_is_named(given, command, caplog):
+    file = sorted((given / "poses").iterdir())[0]
+    assert command("folder", given / "images", file, "-o", given / "out.json") == 1
+    assert "recognised as format openpose, the people of one image; expected" in caplog.text

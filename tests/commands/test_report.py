@@ -74,3 +74,11 @@ def test_bad_input_writes_nothing(refined, caplog, name):
     assert report(refined, *paths) == 1
     assert words in caplog.text
     assert not (refined / "page.html").exists()
+
+
+def test_annotations_that_name_no_images(refined, caplog):
+    (refined / "names.json").write_text(json.dumps({"annotations": []}))
+    files = [str(refined / name) for name in ("images", "poses.json", "out.json")]
+    more = ["--annotations", str(refined / "names.json"), "-o", str(refined / "page.html")]
+    assert main(["report", *files, *more]) == 1
+    assert "expected COCO annotations: an 'images' list" in caplog.text

@@ -2,14 +2,18 @@
 
 import json
 import logging
+import struct
 
 import cv2
 import numpy as np
 import pytest
 
+from pose_refine import Poses, Refiner
 from pose_refine.looking import Looker
+from pose_refine.poses import Refinement
 
 COUNT = 6
+SIDE = 96  # pixels, as in conftest.py
 
 
 @pytest.fixture
@@ -185,3 +189,77 @@ def test_bad_arguments(folder, run, name, caplog):
         assert run(video, poses, *places) == 1
     assert words in caplog.text
     assert not (folder / "out").exists()
+
+
+LAYOUTS = {
+    "none": {"separators": (",", ":")},
+    "spaces": {},
+    "indented": {"indent": 2},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_json_keeps_its_layout(folder, run, layout):
+    for path in (folder / "poses").iterdir():
+        path.write_text(json.dumps(json.loads(path.read_text()), **LAYOUTS[layout]))
+    assert run("images", "poses", "-o", folder / "out") == 0
+    for path in (folder / "out").iterdir():
+        assert path.read_text() == json.dumps(json.loads(path.read_text()), **LAYOUTS[layout])
+
+
+def test_a_document_keeps_its_layout(folder, run):
+    whole = [json.loads(path.read_text()) for path in sorted((folder / "poses").iterdir())]
+    (folder / "all.json").write_text(json.dumps(whole, indent=4) + "\n")
+    assert run("movie.mp4", "all.json", "-o", folder / "out.json") == 0
+    text = (folder / "out.json").read_text()
+    out = json.loads(text)
+    assert text == json.dumps(out, indent=4) + "\n"
+    assert [d["people"][0]["person_id"] for d in out] == [[1]] * COUNT
+    assert run("movie.mp4", "poses", "-o", folder / "out") == 0
+    assert out == [json.loads(path.read_text()) for path in sorted((folder / "out").iterdir())]
+
+
+def test_poses_that_are_numbered_from_1_are_told(folder, run, caplog):
+    for path in sorted((folder / "poses").iterdir(), reverse=True):
+        path.rename(path.with_name(f"{int(path.name[:12]) + 1:012d}_keypoints.json"))
+    assert run("movie.mp4", "poses", "-o", folder / "out") == 1
+    assert "numbered from 1? Then give --first 1" in caplog.text
+    caplog.clear()
+    assert run("movie.mp4", "poses", "-o", folder / "out", "--first", "1", "--overwrite") == 0
+    assert "--first" not in caplog.text
+
+
+def turn(path):
+    """Have an .mp4's metadata say that it is to be turned by 90 degrees."""
+    data = bytearray(path.read_bytes())
+    start = data.find(b"tkhd") + 8 + 20 + 16  # version 0 of a track's header: its matrix
+    assert data[start : start + 36] == struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
+    data[start : start + 36] = struct.pack(">9i", 0, 65536, 0, -65536, 0, 0, SIDE * 65536, 0, 1 << 30)
+    path.write_bytes(data)
+
+
+def test_poses_made_on_frames_that_were_not_turned_are_told(folder, run, caplog, monkeypatch):
+    """The first frames' poses fit them as stored: here the network is sure of those alone."""
+    stored = cv2.VideoCapture(str(folder / "movie.mp4")).read()[1]
+    turn(folder / "movie.mp4")
+    turned = cv2.VideoCapture(str(folder / "movie.mp4")).read()[1]
+    assert np.abs(turned.astype(int) - stored).mean() > 20
+    analyze = Refiner.analyze
+
+    def sure(refiner, image, *arguments, **options):
+        result = analyze(refiner, image, *arguments, **options)
+        score = 0.9 if np.abs(image.astype(int) - stored).mean() < 20 else 0.2
+        poses = Poses(result.poses.keypoints, np.full_like(result.poses.scores, score), result.poses.skeleton)
+        return Refinement(poses, result.initial, result.shift, result.verdict)
+
+    monkeypatch.setattr(Refiner, "analyze", sure)
+    assert run("movie.mp4", "poses", "-o", folder / "out", "--viz", folder / "turned.mp4") == 0
+    assert "turned by 90 degrees" in caplog.text
+    assert "Then give --unrotated" in caplog.text
+    caplog.clear()
+    assert run("movie.mp4", "poses", "-o", folder / "other", "--unrotated", "--viz", folder / "stored.mp4") == 0
+    assert "--unrotated" not in caplog.text
+    both = [frames_of(folder / name)[0][:, :SIDE].astype(int) for name in ("turned.mp4", "stored.mp4")]
+    off = [[np.abs(shown - frame).mean() for frame in (turned, stored)] for shown in both]
+    assert off[0][0] < off[0][1]
+    assert off[1][1] < off[1][0]

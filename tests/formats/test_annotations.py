@@ -56,8 +56,8 @@ JOINTS = {
     "not labelled": ((0, 0, 0), False),
     "occluded": ((5, 6, 1), True),
     "visible": ((5, 6, 2), True),
-    "in the corner": ((0, 0, 2), True),
-    "with coordinates, flag 0": ((5, 6, 0), True),
+    "in the corner": ((0, 0, 2), False),
+    "with coordinates, flag 0": ((5, 6, 0), False),
 }
 
 

@@ -14,8 +14,9 @@ PLAIN = settings(deadline=None, max_examples=60)  # how long an example takes sa
 # What joint 5 of one person holds, and whether the joint is there.
 JOINTS = {
     "all zero": ([0, 0, 0], False),
-    "origin with a score": ([0, 0, 0.1], True),
-    "score 0": ([3, 4, 0], True),
+    "origin with a score": ([0, 0, 0.1], False),
+    "-1 with a score": ([-1, -1, 0.9], False),
+    "score 0": ([3, 4, 0], False),
     "on the left edge": ([0, 4, 0.5], True),
     "outside the image": ([-3, -4, 0.5], True),
     "NaN x": ([NAN, 4, 0.5], False),

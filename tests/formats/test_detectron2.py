@@ -67,7 +67,7 @@ def test_score_is_not_shifted():
 JOINTS = {
     "all zero": ((0, 0, 0), False),
     "corner with a score": ((0, 0, 0.1), True),
-    "score 0": ((3, 4, 0), True),
+    "score 0": ((3, 4, 0), False),
     "NaN": ((float("nan"), 4, 0.5), False),
 }
 

@@ -216,7 +216,7 @@ BAD = {
         "'id' and 'file_name' of each image; 9 is",
     ),
     "an image that the images do not have": (RESULTS, [{"id": 7, "file_name": "y"}], "each image; 139 is not there"),
-    "an image without a file": (RESULTS, [{"id": 7}, {"id": 139}], "'file_name' is not there"),
+    "an image without id": (RESULTS, [{"file_name": "a.jpg"}], "expected 'id' of each image"),
     "an annotation of no image": ({"images": [], "annotations": [{"keypoints": []}]}, None, "to tell the image"),
     "an image of no name": ({"annolist": [{"image": []}]}, None, "to tell the image"),
     "an image_id that is a list of numbers": ([{"image_id": [1]}], None, "to tell the image"),

@@ -5,8 +5,8 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
-from pose_refine import formats
-from pose_refine.formats.identities import erased, tracks_of, write_ids
+from pose_refine import Poses, formats
+from pose_refine.formats.identities import identity, told_apart, tracks_of, write_ids
 
 FLAT = [10.0, 20.0, 0.9] * 17
 FLAGGED = [10.0, 20.0, 2] * 17
@@ -14,6 +14,11 @@ FLAGGED = [10.0, 20.0, 2] * 17
 
 def points(count=15):
     return [{"id": [k], "x": [10.0], "y": [20.0], "score": [0.9]} for k in range(count)]
+
+
+def dropped(poses, lost):
+    keypoints = np.where(lost[..., None], np.float32(np.nan), poses.keypoints)
+    return Poses(keypoints, poses.scores, poses.skeleton, poses.ids)
 
 
 FORMATS = {  # like, where the identity goes, what it is for person 5
@@ -66,7 +71,7 @@ def test_a_dropped_joint_is_missing(name):
     poses = formats.read(like)
     lost = np.zeros(poses.scores.shape, bool)
     lost[0, 3] = True
-    out = formats.write(erased(poses, lost), like)
+    out = formats.write(dropped(poses, lost), like)
     again = formats.read(out)
     assert np.array_equal(again.present, ~lost)
     assert np.array_equal(again.keypoints[~lost], poses.keypoints[~lost])
@@ -76,8 +81,43 @@ def test_a_dropped_joint_is_no_longer_counted_or_listed():
     lost = np.zeros((1, 17), bool)
     lost[0, 3] = True
     like = FORMATS["annotations"][0]
-    person = formats.write(erased(formats.read(like), lost), like)["annotations"][0]
+    person = formats.write(dropped(formats.read(like), lost), like)["annotations"][0]
     assert person["num_keypoints"] == 16
     like = FORMATS["posetrack"][0]
-    person = formats.write(erased(formats.read(like), lost[:, :15]), like)["annorect"][0]
+    person = formats.write(dropped(formats.read(like), lost[:, :15]), like)["annorect"][0]
     assert [p["id"] for p in person["annopoints"][0]["point"]] == [[k] for k in range(15) if k != 3]
+
+
+IDENTITIES = {  # what formats and trackers have, and what it is
+    "numpy's integer": (np.int64(5), 5),
+    "an array of one": (np.array([5]), 5),
+    "a list of one, as OpenPose's": ([5], 5),
+    "a float": (np.float32(5), 5),
+    "text": ("5a", "5a"),
+    "-1": (-1, None),
+    "numpy's -1": (np.int32(-1), None),
+    "[-1]": ([-1], None),
+    "-1 as a float": (-1.0, None),
+    "NaN": (float("nan"), None),
+    "nothing": (None, None),
+    "no text": ("", None),
+    "an empty list": ([], None),
+    "zero": (0, 0),
+    "several": ([1, 2], "[1, 2]"),
+}
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_what_is_an_identity(name):
+    value, wanted = IDENTITIES[name]
+    found = identity(value)
+    assert found == wanted
+    assert type(found) is type(wanted)
+
+
+def test_an_identity_that_tells_nobody_apart_is_none_from_then_on():
+    doubted = set()
+    assert told_apart([0, 7], doubted) == [0, 7]
+    assert told_apart([0, 0, 7], doubted) == [None, None, 7]
+    assert told_apart([np.int64(0), 7], doubted) == [None, 7]
+    assert doubted == {"0"}

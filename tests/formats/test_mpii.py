@@ -53,7 +53,7 @@ JOINTS = {
     "occluded, in files that say so": ((5.5, 6), 0, True),
     "not labelled": ((-1.0, -1.0), 0, False),
     "not labelled, in other files": ((0, 0), 0, False),
-    "outside, labelled": ((-1.0, -1.0), 1, True),
+    "outside, labelled": ((-1.0, -1.0), 1, False),
     "outside": ((-1.0, -7), 0, True),
 }
 

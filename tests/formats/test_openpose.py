@@ -27,14 +27,12 @@ BAD = {
     "nothing in it": ({}, r"got keys \[\]"),
     "people is no list": ({"people": {"0": person(25)}}, "'people' list"),
     "a person is no dict": ({"people": [[1, 2, 3]]}, "'people' list of dicts"),
-    "hands only": (document({"hand_left_keypoints_2d": [1] * 63}), "'pose_keypoints_2d'"),
-    "older key": (document({"pose_keypoints": [1] * 54}), "'pose_keypoints_2d'"),
-    "17 joints": (document(person(17)), r"25, 18 or 15 joints, the same for all, got \[17\]"),
-    "two models": (document(person(25), person(18)), r"got \[18, 25\]"),
-    "one with no joints": (document(person(25), person(0)), r"got \[0, 25\]"),
+    "24 joints": (document(person(24)), "24 joints need skeleton="),
+    "two models": (document(person(25), person(18)), r"got lengths \[75, 54\]"),
+    "pairs": (document({"pose_keypoints_2d": [1] * 50}), "50 numbers are 25 pairs x, y without scores"),
+    "a word for a list": (document({"pose_keypoints_2d": "none"}), "'people' list of dicts"),
     "two numbers more": (document({"pose_keypoints_2d": [1] * 77}), r"length 3 K, got lengths \[77\]"),
     "words": (document({"pose_keypoints_2d": ["x"] * 75}), "expected numbers"),
-    "null": (document({"pose_keypoints_2d": None}), "pose_keypoints_2d|keypoints"),
 }
 
 number = st.integers(-5000, 5000) | st.floats(-5000, 5000)
@@ -87,6 +85,53 @@ def test_models_are_told_apart_by_their_number_of_joints(skeleton):
     assert poses.keypoints[1, :, 0].tolist() == list(range(1, count + 1))
     assert poses.keypoints[1, :, 1].tolist() == list(range(0, 10 * count, 10))
     assert (poses.scores == 0.5).all()
+
+
+LAYOUTS = {  # of other tools: joints, and the skeleton that they are
+    "Pose2Sim's default": (26, "halpe26"),
+    "COCO": (17, "coco17"),
+    "whole body": (133, "wholebody133"),
+    "whole body, with a neck": (134, "openpose134"),
+    "BODY_135": (135, "body135"),
+    "Halpe": (136, "halpe136"),
+    "MPII": (16, "mpii16"),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("key", openpose.KEYS)
+def test_layouts_of_other_tools_and_older_keys(name, key):
+    count, skeleton = LAYOUTS[name]
+    given = document({key: person(count)["pose_keypoints_2d"]})
+    poses = openpose.read(given)
+    assert poses.skeleton == skeleton
+    assert poses.keypoints[0, :, 0].tolist() == list(range(1, count + 1))
+    moved = Poses(poses.keypoints + np.float32(1), poses.scores, skeleton)
+    assert openpose.write(moved, given)["people"][0][key][:3] == [2, 1, 0.5]
+
+
+@pytest.mark.parametrize("body", [{"pose_keypoints_2d": []}, {"pose_keypoints_2d": None}, {}])
+def test_people_without_a_body_stay_as_they_are(body):
+    hand = {"person_id": [3], **body, "hand_left_keypoints_2d": [1.0] * 63}
+    given = document(person(25), hand)
+    poses = openpose.read(given)
+    assert poses.present.tolist() == [[True] * 25, [False] * 25]
+    out = openpose.write(Poses(np.full_like(poses.keypoints, 7), poses.scores, "body25"), given)
+    assert out["people"][1] == hand
+    assert out["people"][0] != given["people"][0]
+    assert not openpose.read(document(hand)).present.any()
+
+
+def test_nobody_may_be_null():
+    given = {"version": 1.3, "people": None}
+    poses = openpose.read(given)
+    assert (len(poses), poses.skeleton) == (0, "body25")
+    assert openpose.write(poses, given) == given
+
+
+def test_a_skeleton_that_is_named_is_taken():
+    assert openpose.read(document(person(25)), "body25b").skeleton == "body25b"
+    assert openpose.read(document(person(17)), "posetrack17").skeleton == "posetrack17"
 
 
 IDS = {

@@ -95,7 +95,7 @@ def test_nobody(name, photo):
 BAD = {
     "no scores": (keypoints()[..., :2], None, r"got \(2, 25, 2\)"),
     "one person": (keypoints()[0], None, r"got \(25, 3\)"),
-    "135 joints": (keypoints(joints=135), None, "135 joints need skeleton="),
+    "24 joints": (keypoints(joints=24), None, "24 joints need skeleton="),
     "another skeleton": (keypoints(), "coco18", "coco18 has 18 joints, got 25"),
     "keypoint_scale 3": (keypoints() / np.float32(100), None, "keypoint_scale 0"),
     "infinite": (keypoints() + np.float32(np.inf), None, "Inf"),

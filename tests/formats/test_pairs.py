@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from pose_refine import Poses
-from pose_refine.formats import pairs
+from pose_refine.formats import missing, pairs
 
 CUDA = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"))
 KEYPOINTS = np.arange(1, 2 * 17 * 2 + 1, dtype=np.float32).reshape(2, 17, 2)
@@ -23,7 +23,7 @@ PEOPLE = {
 def test_unfound(name):
     scores, expected = PEOPLE[name]
     values = np.array([scores, [0.5, 0.5, 0.5]], np.float32)
-    assert pairs.unfound(values, values <= 0).tolist() == [expected, [False] * 3]
+    assert missing.unfound(values, values <= 0).tolist() == [expected, [False] * 3]
 
 
 @pytest.mark.parametrize("device", ["cpu", CUDA])

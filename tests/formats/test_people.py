@@ -158,7 +158,7 @@ def without_image():
 BAD = {
     "unknown joints": (with_keypoints([f"thing{i}" for i in range(17)]), "no skeleton has the joints"),
     "image not listed": (without_image(), "image_id 1 is not among 'images'"),
-    "images without names": ({**coco(), "images": [{"id": 1}]}, "'file_name' is not there"),
+    "an image without id": ({**coco(), "images": [{"file_name": "a.jpg"}]}, "expected 'id' of each image"),
     "point id of another skeleton": (
         posetrack17(annopoints=[{"point": [{"id": [15], "x": [1], "y": [1]}]}]), "expected points with id 0 to 14, got"
     ),

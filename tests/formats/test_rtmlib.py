@@ -111,7 +111,8 @@ JOINTS = {
     "all zero": ((0, 0), 0, False),
     "NaN": ((np.nan, 4), 0.5, False),
     "low": ((3, 4), 0.01, True),
-    "corner with a score": ((0, 0), 0.5, True),
+    "corner with a score": ((0, 0), 0.5, False),
+    "-1 with a score": ((-1, -1), 0.5, False),
     "score over 1": ((3, 4), 5.5, True),
 }
 

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from pose_refine.training.movenet import load_trunk
 
 from pose_refine import weights
 from pose_refine.network import Network, NetworkConfig
@@ -14,7 +15,6 @@ from pose_refine.training import decision, export, heldout, loop
 from pose_refine.training.batches import Batch
 from pose_refine.training.data import load_images, nearest_others, read_training_sets
 from pose_refine.training.loop import FROZEN, Settings, learning_rate, losses, parameter_groups, train
-from pose_refine.training.movenet import load_trunk
 
 
 def settings_of(data, trunk_file, out, **changes):

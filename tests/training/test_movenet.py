@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from pose_refine.training.movenet import MoveNet, load_trunk, read_tensors
 
 from pose_refine.crops import GREY
 from pose_refine.network import MOVENET_JOINTS, Network, NetworkConfig
-from pose_refine.training.movenet import MoveNet, load_trunk, read_tensors
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 TRUNKS, DATA = SHARED / "trunks", SHARED / "data"

@@ -60,6 +60,14 @@ def add_poses_options(parser: argparse.ArgumentParser, format: str = "--format")
     )
 
 
+def add_category_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--category",
+        metavar="NAME",
+        help="name or id of the category of COCO's files whose entries count (default: person)",
+    )
+
+
 def add_recover_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-recover", dest="recover", action="store_false", help="leave missing joints missing")
 

@@ -11,11 +11,11 @@ import numpy as np
 from pose_refine import formats
 from pose_refine._types import Floats
 from pose_refine.commands.common import Commands, add_overwrite, add_parser, add_poses_options, people
-from pose_refine.commands.matching import OPENPOSE_ENDING
 from pose_refine.files import STREAM, check_free, encode_poses, read_poses, write_whole
 from pose_refine.formats import openpose
 from pose_refine.formats.arrays import columns
 from pose_refine.formats.flat import DECIMALS
+from pose_refine.names import OPENPOSE_ENDING
 from pose_refine.poses import Poses
 from pose_refine.skeletons import SKELETONS, get_skeleton
 from pose_refine.skeletons import convert as convert_joints

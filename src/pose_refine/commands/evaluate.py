@@ -12,7 +12,14 @@ import numpy as np
 from tqdm import tqdm
 
 from pose_refine.commands import figures
-from pose_refine.commands.common import Commands, add_overwrite, add_parser, add_recover_option, add_refiner_options
+from pose_refine.commands.common import (
+    Commands,
+    add_category_option,
+    add_overwrite,
+    add_parser,
+    add_recover_option,
+    add_refiner_options,
+)
 from pose_refine.commands.matching import list_files, match_names, matched
 from pose_refine.commands.pipeline import Frame, Tally, refine_frames
 from pose_refine.files import STREAM, check_free, write_whole
@@ -78,6 +85,7 @@ def add(commands: Commands) -> None:
         "-o", "--output", type=Path, default=STREAM, metavar="OUT", help="Markdown (default: standard output)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures as JSON")
+    add_category_option(parser)
     add_recover_option(parser)
     add_overwrite(parser)
     add_refiner_options(parser)
@@ -93,7 +101,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.least_score is not None and not arguments.refine:
         raise ValueError("--least-score needs --refine: only refined scores are probabilities")
     given = load_all(arguments.truth, arguments.predictions)
-    truth = [people.read(d.truth, arguments.truth_skeleton) for d in given]
+    truth = [people.read(d.truth, arguments.truth_skeleton, category=arguments.category) for d in given]
     check_truth(arguments.truth, truth)
     tables = {"before": measure(arguments, given, truth)}
     if arguments.refine:
@@ -102,7 +110,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     count = sum(len(p) for images in truth for p in images)
     images = sum(map(len, truth))
     title = f"{arguments.metric}: {arguments.predictions} against {arguments.truth}, {count} people in {images} images"
-    write_whole(arguments.output, f"{title}\n\n{figures.markdown(tables)}".encode())
+    write_whole(arguments.output, f"{title}\n\n{figures.markdown(tables)}".encode(errors="backslashreplace"))
     if arguments.json:
         facts = {"metric": arguments.metric, "as_defined": arguments.as_defined, "people": count, "images": images}
         out = {**facts, **{name: figures.as_json(rows) for name, rows in tables.items()}}
@@ -121,7 +129,10 @@ def measure(
     Raises:
         ValueError: Predictions that do not belong to the labels, nobody predicted, or lacking what the metric needs.
     """
-    predicted = [people.read(d.predictions, arguments.skeleton, _images(d.truth)) for d in given]
+    predicted = [
+        people.read(d.predictions, arguments.skeleton, _part(d, "images"), arguments.category, _part(d, "categories"))
+        for d in given
+    ]
     if not any(len(p) for images in predicted for p in images):
         raise ValueError(f"{arguments.predictions}: expected predictions, got nobody")
     for document, labels, found in zip(given, truth, predicted, strict=True):
@@ -178,9 +189,9 @@ def _refuse(constant: str) -> Any:
     raise ValueError(f"it has {constant} for a number; leave out what is not known, write 0, 0, 0 for a missing joint")
 
 
-def _images(document: Any) -> list[dict[str, Any]] | None:
-    """The images that COCO annotations name."""
-    return document.get("images") if isinstance(document, dict) else None
+def _part(document: Documents, name: str) -> Any:
+    """The images or categories that COCO annotations name."""
+    return document.truth.get(name) if isinstance(document.truth, dict) else None
 
 
 def check_truth(path: Path, truth: Sequence[list[People]]) -> None:
@@ -212,7 +223,10 @@ def refined(arguments: argparse.Namespace, given: Sequence[Documents]) -> list[D
     """
     if not arguments.refine.is_dir():
         raise NotADirectoryError(f"--refine: expected a folder of images, got {arguments.refine}")
-    found = [documents.frames(d.predictions, _images(d.truth)) for d in given]
+    wanted = [documents.category_in(d.predictions, d.truth, arguments.category) for d in given]
+    found = [
+        documents.frames(d.predictions, _part(d, "images"), category) for d, category in zip(given, wanted, strict=True)
+    ]
     names = [name for frames in found for name, _ in frames]
     files = matched(match_names(arguments.refine, names), arguments.refine)
     if len(files) < len(names):
@@ -220,11 +234,13 @@ def refined(arguments: argparse.Namespace, given: Sequence[Documents]) -> list[D
     frames = [Frame(name, files[name], poses, "") for part in found for name, poses in part]
     refiner = Refiner.from_pretrained(arguments.weights, device=arguments.device, flip=arguments.flip)
     tally = Tally(frames=len(frames))
-    results = iter([out for _, out in refine_frames(refiner, frames, arguments, tally)])
+    alone = argparse.Namespace(**{**vars(arguments), "category": None})  # other categories are not in the frames
+    results = iter([out for _, out in refine_frames(refiner, frames, alone, tally)])
     if tally.failed:
         raise ValueError(f"--refine: {tally.failed} of {len(frames)} images could not be refined")
     log.info("%s", tally)
     done = [[(name, next(results)) for name, _ in part] for part in found]
     return [
-        Documents(d.name, d.truth, documents.assemble(d.predictions, part)) for d, part in zip(given, done, strict=True)
+        Documents(d.name, d.truth, documents.assemble(d.predictions, part, category))
+        for d, part, category in zip(given, done, wanted, strict=True)
     ]

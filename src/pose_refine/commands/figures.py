@@ -63,7 +63,10 @@ def oks_rows(sequences: Sequences, as_defined: bool) -> list[Row]:
 
 
 def _columns(arrays: dict[str, Any], columns: list[int]) -> dict[str, Any]:
-    return {**arrays, "poses": arrays["poses"][:, columns], "truth": arrays["truth"][:, columns]}
+    some, truth = arrays["counts"], arrays["truth"]
+    if len(columns) < truth.shape[1]:  # what a group has of them nobody says
+        some = np.where(some == 0, 0, np.nan)
+    return {**arrays, "poses": arrays["poses"][:, columns], "truth": truth[:, columns], "counts": some}
 
 
 def pckh_rows(sequences: Sequences, as_defined: bool) -> list[Row]:

@@ -9,6 +9,7 @@ from pose_refine.backends import locate
 from pose_refine.commands import many_files, one_document
 from pose_refine.commands.common import (
     Commands,
+    add_category_option,
     add_overwrite,
     add_parser,
     add_poses_options,
@@ -22,7 +23,8 @@ log = logging.getLogger("pose_refine")
 EPILOG = """\
 POSES is one of
   a folder   one file a frame: JSON as OpenPose writes it, or any other format that `run` takes; subfolders, too
-  a file     the people of many images: COCO results or annotations, PoseTrack, AlphaPose, MPII
+  a file     the people of many images: COCO results or annotations, PoseTrack, AlphaPose, MPII; or of a video's
+             frames, in order: a list of OpenPose's documents, MMPose's {"frame_id", "instances"}
 
 which image a file of poses belongs to:
   photo.json, photo_keypoints.json, photo.jpg.json and photo.npy belong to photo.jpg (.png ...) in the same subfolder of
@@ -61,6 +63,7 @@ def add(commands: Commands) -> None:
         help="COCO annotations that name the images of COCO results (default: 000000000139.jpg for id 139)",
     )
     add_poses_options(parser)
+    add_category_option(parser)
     add_recover_option(parser)
     add_overwrite(parser)
     add_refiner_options(parser)
@@ -78,6 +81,7 @@ def folder(arguments: argparse.Namespace) -> int:
         "skeleton": arguments.skeleton,
         "format": arguments.format,
         "recover": arguments.recover,
+        "category": arguments.category,
     }
     work = many_files if arguments.poses.is_dir() else one_document
     tally = Tally()

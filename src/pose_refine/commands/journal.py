@@ -1,9 +1,11 @@
 """What a long run has finished, written down as it goes, so that the same command can go on after an interruption."""
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 Entry = dict[str, Any]
 
@@ -11,11 +13,12 @@ Entry = dict[str, Any]
 class Journal:
     """One JSON line for each thing that is finished; lines count for the options that were last written before them.
 
-    Reading needs nothing; `with journal:` opens the file to append to it, and keeps other processes out.
+    `with journal:` locks the file, and only then reads it: whatever is decided by it, or by the files that it tells of,
+    must be decided inside. A journal to which nothing was written leaves nothing behind.
 
     Args:
         path: The file; it need not exist.
-        options: What the results depend on.
+        options: What the results depend on. Those that depend on what only the lock makes safe to read are set inside.
 
     Attributes:
         entries: Earlier entries that were written under the same options.
@@ -24,16 +27,25 @@ class Journal:
 
     def __init__(self, path: Path, options: Entry) -> None:
         self.path, self.options = path, options
-        self.entries: list[Entry] = []
-        self.others: list[Entry] = []
+        self._lines: list[Entry] = []
+        self._made: list[Path] = []
+        self._told = False
+
+    @property
+    def entries(self) -> list[Entry]:
+        return [line for line, same in self._marked() if same]
+
+    @property
+    def others(self) -> list[Entry]:
+        return [line for line, same in self._marked() if not same]
+
+    def _marked(self) -> Iterator[tuple[Entry, bool]]:
         same = False
-        self._lines = _read_lines(path)
         for line in self._lines:
             if "options" in line:
-                same = line["options"] == options
+                same = line["options"] == self.options
             else:
-                (self.entries if same else self.others).append(line)
-        self._continues = same
+                yield line, same
 
     def changed_options(self) -> list[str]:
         """How the options that were last used differ, in words."""
@@ -46,26 +58,53 @@ class Journal:
         ]
 
     def __enter__(self) -> "Journal":
+        """Raises ValueError where another process has it."""
+        self._made = [folder for folder in (self.path.parent,) if not folder.exists()]
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("ab", buffering=0)
-        _lock(self._file.fileno(), self.path)
-        if self.path.stat().st_size:
-            self._file.write(b"\n")  # what was killed may have left half a line
-        if not self._continues:
-            self.append({"options": self.options})
+        self._file = _locked(self.path)
+        self._lines, self._told = _read_lines(self.path), False
         return self
 
     def append(self, entry: Entry) -> None:
         """Write one entry; it survives this process at once."""
+        if not self._told:
+            self._begin()
         self._file.write(json.dumps(entry).encode() + b"\n")
+
+    def _begin(self) -> None:
+        self._told = True
+        if self.path.is_file() and self.path.stat().st_size:
+            self._file.write(b"\n")  # what was killed may have left half a line
+        last = [line["options"] for line in self._lines if "options" in line][-1:]
+        if last != [self.options]:
+            self.append({"options": self.options})
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self.path.is_file() and not self.path.stat().st_size:
+            self.remove()
         self._file.close()
+        for folder in self._made:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
+
+
+def _locked(path: Path) -> BinaryIO:
+    """The file, open to append to, and ours. Another process may have removed it while we waited for the lock."""
+    while True:
+        file = path.open("ab", buffering=0)
+        try:
+            _lock(file.fileno(), path)
+        except ValueError:
+            file.close()
+            raise
+        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return file
+        file.close()
 
 
 def _read_lines(path: Path) -> list[Entry]:

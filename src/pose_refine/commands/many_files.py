@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pose_refine.commands.journal import Entry, Journal
-from pose_refine.commands.matching import POSE_SUFFIXES, list_files, match_files, matched, shown
-from pose_refine.commands.pipeline import Frame, Tally, backup_of, fingerprint, refine_frames
+from pose_refine.commands.matching import list_files, match_files, matched, shown
+from pose_refine.commands.pipeline import Frame, Tally, backup_of, check_parent, fingerprint, refine_frames
 from pose_refine.files import copy_whole, digest, encode_poses, remove_partials, write_whole
+from pose_refine.names import POSE_SUFFIXES
 from pose_refine.refiner import Refiner
 
 log = logging.getLogger("pose_refine")
@@ -60,18 +61,13 @@ def refine(arguments: argparse.Namespace, options: Entry, load: Callable[[], Ref
     if not names:
         raise ValueError(f"{arguments.poses}: no files of poses ({', '.join(POSE_SUFFIXES)}) in this folder")
     images = matched(match_files(arguments.images, names), arguments.images)
-    journal = Journal(home / JOURNAL, options)
-    plan = make_plan(images, arguments, home, journal)
-    if plan.clashes and not arguments.overwrite:
-        raise FileExistsError("\n".join(f"{why}: {shown(names)}" for why, names in plan.clashes.items()))
-    tally.frames, tally.left_out, tally.before = len(names), len(names) - len(images), len(images) - len(plan.todo)
-    if plan.todo:
-        work(plan, images, arguments, journal, load(), tally)
-
-
-def check_parent(path: Path) -> None:
-    if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(f"no such folder: {path.absolute().parent}")
+    with Journal(home / JOURNAL, options) as journal:  # locked: another run may have changed what the plan is made of
+        plan = make_plan(images, arguments, home, journal)
+        if plan.clashes and not arguments.overwrite:
+            raise FileExistsError("\n".join(f"{why}: {shown(names)}" for why, names in plan.clashes.items()))
+        tally.frames, tally.left_out, tally.before = len(names), len(names) - len(images), len(images) - len(plan.todo)
+        if plan.todo:
+            work(plan, images, arguments, journal, load(), tally)
 
 
 def make_plan(images: dict[str, Path], arguments: argparse.Namespace, home: Path, journal: Journal) -> Plan:
@@ -130,15 +126,14 @@ def work(
     plan: Plan, images: dict[str, Path], arguments: argparse.Namespace, journal: Journal, refiner: Refiner, tally: Tally
 ) -> None:
     """Carry a plan out."""
-    with journal:
-        for name in plan.originals:
-            copy_whole(plan.target / name, plan.source / name)
-        for folder in {(plan.target / name).parent for name in plan.todo}:
-            folder.mkdir(parents=True, exist_ok=True)
-        for root in (plan.source, plan.target) if arguments.in_place else (plan.target,):
-            remove_partials([root / name for name in plan.todo])
-        frames = [Frame(n, images[n], plan.source / n, stamp(images[n], plan.source / n)) for n in plan.todo]
-        for frame, out in refine_frames(refiner, frames, arguments, tally):
-            data = encode_poses(out, npy=frame.name.lower().endswith(".npy"), like=frame.poses.read_bytes())
-            journal.append({"name": frame.name, "from": frame.stamp, "out": digest(data)})
-            write_whole(plan.target / frame.name, data)
+    for name in plan.originals:
+        copy_whole(plan.target / name, plan.source / name)
+    for folder in {(plan.target / name).parent for name in plan.todo}:
+        folder.mkdir(parents=True, exist_ok=True)
+    for root in (plan.source, plan.target) if arguments.in_place else (plan.target,):
+        remove_partials([root / name for name in plan.todo])
+    frames = [Frame(n, images[n], plan.source / n, stamp(images[n], plan.source / n)) for n in plan.todo]
+    for frame, out in refine_frames(refiner, frames, arguments, tally):
+        data = encode_poses(out, npy=frame.name.lower().endswith(".npy"), like=frame.poses.read_bytes())
+        journal.append({"name": frame.name, "from": frame.stamp, "out": digest(data)})
+        write_whole(plan.target / frame.name, data)

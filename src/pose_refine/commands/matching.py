@@ -2,18 +2,15 @@
 
 import logging
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from pose_refine.names import IMAGE_SUFFIXES, OPENPOSE_ENDING, by_number, image_id, plain, stem_of, without_suffix
+
 log = logging.getLogger("pose_refine")
 SHOWN = 5  # names in a message
-IMAGE_SUFFIXES = (
-    ".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".jp2", ".avif", ".gif",
-    ".pbm", ".pgm", ".ppm", ".pnm", ".pxm", ".sr", ".ras", ".exr", ".hdr", ".pic",
-)  # fmt: skip  # what OpenCV reads, where it was built with all of it
-POSE_SUFFIXES = (".json", ".npy")
-OPENPOSE_ENDING = "_keypoints"
 
 
 @dataclass(frozen=True)
@@ -34,15 +31,25 @@ class Matches:
 def list_files(folder: Path, suffixes: Sequence[str], leave_out: Path | None = None) -> list[str]:
     """Files of these kinds in a folder and its subfolders, hidden ones and those in `leave_out` excepted.
 
+    Links to folders are followed, but not into a folder that they lie in: that would go round for ever.
+
     Returns:
         Paths relative to the folder, with forward slashes, sorted.
     """
     found, hidden = [], leave_out and leave_out.resolve()
+    above = {os.fspath(folder): {folder.resolve()}}  # a folder, to those that it lies in, and itself
     for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [f for f in folders if not f.startswith(".") and Path(parent, f).resolve() != hidden]
+        inside = {f: Path(parent, f).resolve() for f in folders if not f.startswith(".")}
+        folders[:] = [f for f, place in inside.items() if place != hidden and place not in above[parent]]
+        above.update((str(Path(parent, f)), above[parent] | {inside[f]}) for f in folders)
         names = [f for f in files if f.lower().endswith(tuple(suffixes)) and not f.startswith(".")]
         found += [Path(parent, f).relative_to(folder).as_posix() for f in names]
     return sorted(found)
+
+
+def images_in_order(folder: Path) -> list[str]:
+    """Images of a folder and its subfolders; numbers in their names count as numbers."""
+    return sorted(list_files(folder, IMAGE_SUFFIXES), key=by_number)
 
 
 def match_files(images: Path, names: Sequence[str]) -> Matches:
@@ -59,16 +66,19 @@ def match_files(images: Path, names: Sequence[str]) -> Matches:
 def match_names(images: Path, names: Sequence[str]) -> Matches:
     """Images by the names that a document calls them.
 
-    A name may have folders before it that `images` does not, or another suffix. Where two names come to mean the same
-    image, neither is believed; nor one that occurs twice.
+    A name may have folders before it that `images` does not, another suffix, or be an id: 139 is 000000000139.jpg.
+    Where two names come to mean the same image, neither is believed; nor one that occurs twice.
 
     Args:
         images: Folder of images.
         names: File names as in the document, e.g. "images/val/000342/000000.jpg".
     """
     files = list_files(images, IMAGE_SUFFIXES)
-    by_stem, known = _by_stem(files), set(files)
-    candidates = {name: _of_name(name.replace("\\", "/"), known, by_stem) for name in names}
+    by_stem, known = _by_stem(files), {plain(file): file for file in files}
+    by_id: dict[object, list[str]] = {}
+    for file in files:
+        by_id.setdefault(image_id(stem_of(file)), []).append(file)
+    candidates = {n: _of_name(plain(n), known, by_stem) or _of_id(stem_of(n), by_id) for n in names}
     users: dict[str, list[str]] = {}
     for name in names:
         for file in candidates[name][:1]:
@@ -100,32 +110,32 @@ def matched(matches: Matches, images: Path) -> dict[str, Path]:
     return matches.images
 
 
-def _without_suffix(path: str) -> str:
-    """Image suffixes only: in frame.0001 the number is none."""
-    return str(PurePosixPath(path).with_suffix("")) if path.lower().endswith(IMAGE_SUFFIXES) else path
-
-
 def _by_stem(files: Sequence[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for file in files:
-        found.setdefault(_without_suffix(file), []).append(file)
+        found.setdefault(without_suffix(plain(file)), []).append(file)
     return found
 
 
 def _of_file(name: str, by_stem: dict[str, list[str]]) -> list[str]:
-    stem = str(PurePosixPath(name).with_suffix(""))
-    stems = (stem, stem.removesuffix(OPENPOSE_ENDING), _without_suffix(stem))
+    stem = str(PurePosixPath(plain(name)).with_suffix(""))
+    stems = (stem, stem.removesuffix(OPENPOSE_ENDING), without_suffix(stem))
     found = next((by_stem[s] for s in stems if s in by_stem), [])
-    return [stem] if stem in found else found  # photo.jpg.json
+    return [f for f in found if plain(f) == stem] or found  # photo.jpg.json
 
 
-def _of_name(name: str, known: set[str], by_stem: dict[str, list[str]]) -> list[str]:
+def _of_name(name: str, known: dict[str, str], by_stem: dict[str, list[str]]) -> list[str]:
     """The longest end of the path that is there; else the longest that is there with another suffix."""
     parts = PurePosixPath(name).parts
     ends = [str(PurePosixPath(*parts[i:])) for i in range(len(parts))]
-    exact = [end for end in ends if end in known]
-    stems = [by_stem[s] for s in map(_without_suffix, ends) if s in by_stem]
+    exact = [known[end] for end in ends if end in known]
+    stems = [by_stem[s] for s in map(without_suffix, ends) if s in by_stem]
     return exact[:1] or (stems[0] if stems else [])
+
+
+def _of_id(stem: str, by_id: dict[object, list[str]]) -> list[str]:
+    """Files of that number, but for a name of COCO's twelve digits, which says all of it."""
+    return [] if re.fullmatch(r"\d{12}", stem) else by_id.get(image_id(stem), [])
 
 
 def _matches(images: Path, candidates: dict[str, list[str]], shared: dict[str, str]) -> Matches:

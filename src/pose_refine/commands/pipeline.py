@@ -17,6 +17,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from pose_refine._types import Bytes
 from pose_refine.commands.common import VERDICTS, counted, people
 from pose_refine.files import read_poses
+from pose_refine.formats import documents
 from pose_refine.images import read_image
 from pose_refine.poses import Refinement
 from pose_refine.questions import hand_back
@@ -79,6 +80,12 @@ def backup_of(poses: Path) -> Path:
     return path.with_name(f"{path.name}.backup")
 
 
+def check_parent(path: Path) -> None:
+    """Raises FileNotFoundError where the folder is not there in which `path` is to be."""
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"no such folder: {path.absolute().parent}")
+
+
 def fingerprint(path: Path) -> str:
     """Size and time of a file."""
     status = path.stat()
@@ -88,7 +95,7 @@ def fingerprint(path: Path) -> str:
 def refine_frame(
     refiner: Refiner, image: Bytes, given: Any, arguments: argparse.Namespace, to: str | None = None
 ) -> tuple[Any, Refinement]:
-    """One frame, as --skeleton, --format and --recover say.
+    """One frame, as --skeleton, --format, --category and --recover say.
 
     Args:
         refiner: The refiner.
@@ -100,6 +107,9 @@ def refine_frame(
     Returns:
         The same kind of object as `given`, and what changed.
     """
+    category = getattr(arguments, "category", None)
+    whole, many = given, category is not None and documents.is_document(given) and not documents.is_by_frame(given)
+    given = documents.only(whole, str(category)) if many else whole
     result = refiner.analyze(
         image,
         given,
@@ -109,7 +119,8 @@ def refine_frame(
         color="bgr",
         recover=arguments.recover,
     )
-    return hand_back(result.poses, given, to, format=arguments.format, shape=image.shape[:2]), result
+    out = hand_back(result.poses, given, to, format=arguments.format, shape=image.shape[:2])
+    return documents.assemble(whole, [("", out)], category) if many and to is None else out, result
 
 
 def refine_frames(

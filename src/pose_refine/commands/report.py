@@ -11,12 +11,22 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from pose_refine import formats
 from pose_refine._types import Bytes
-from pose_refine.commands.common import Commands, add_overwrite, add_parser, add_poses_options, people
-from pose_refine.commands.matching import POSE_SUFFIXES, list_files, match_files, match_names, matched, shown
+from pose_refine.commands.common import (
+    Commands,
+    add_category_option,
+    add_overwrite,
+    add_parser,
+    add_poses_options,
+    people,
+)
+from pose_refine.commands.matching import list_files, match_files, matched, shown
+from pose_refine.commands.one_document import images_of, read_annotations
 from pose_refine.commands.pipeline import describe
 from pose_refine.files import check_free, read_poses
 from pose_refine.formats import documents
+from pose_refine.frames import not_many
 from pose_refine.images import read_image
+from pose_refine.names import POSE_SUFFIXES
 from pose_refine.poses import Refinement
 from pose_refine.questions import compare
 from pose_refine.report import write_report
@@ -50,6 +60,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--annotations", type=Path, metavar="JSON", help="COCO annotations that name the images")
     add_poses_options(parser)
+    add_category_option(parser)
     add_overwrite(parser)
     parser.set_defaults(function=report)
 
@@ -81,18 +92,20 @@ def pairs(arguments: argparse.Namespace) -> tuple[list[Pair], int]:
         return [(images.name, images, before, after)], 0
     if before.is_dir() != after.is_dir():
         raise ValueError("BEFORE and AFTER: expected two folders or two files")
-    old, new = (by_name(path, arguments.annotations) for path in (before, after))
+    old, new = (by_name(path, arguments.annotations, arguments.category) for path in (before, after))
     common = [name for name in old if name in new]
     if lonely := sorted(old.keys() ^ new.keys()):
         log.warning("left out, only in one of BEFORE and AFTER: %s", shown(lonely))
     if not common:
         raise ValueError(f"{before} and {after} have no name in common")
-    match = match_files if before.is_dir() else match_names
-    files = matched(match(images, common), images)
+    if before.is_dir():
+        files = matched(match_files(images, common), images)
+    else:
+        files = images_of(read_poses(before), common, images)
     return [(n, files[n], old[n], new[n]) for n in common if n in files], len(lonely) + len(common) - len(files)
 
 
-def by_name(poses: Path, annotations: Path | None) -> dict[str, Any]:
+def by_name(poses: Path, annotations: Path | None, category: str | None = None) -> dict[str, Any]:
     """Files of a folder, or frames of a document.
 
     Raises:
@@ -102,9 +115,11 @@ def by_name(poses: Path, annotations: Path | None) -> dict[str, Any]:
         return {name: poses / name for name in list_files(poses, POSE_SUFFIXES)}
     document = read_poses(poses)
     if not documents.is_document(document):
-        raise ValueError(f"{poses}: expected the people of many images; with one image, IMAGES must be that image")
-    names = read_poses(annotations)["images"] if annotations else None
-    return dict(documents.frames(document, names))
+        what = f"{not_many(poses, document)}; with one image, IMAGES must be that image"
+        raise ValueError(what)
+    content = read_annotations(annotations)
+    wanted = documents.category_in(document, content, category)
+    return dict(documents.frames(document, content and content["images"], wanted))
 
 
 def entries(

@@ -10,6 +10,7 @@ import numpy as np
 from pose_refine import viz
 from pose_refine.commands.common import (
     Commands,
+    add_category_option,
     add_overwrite,
     add_parser,
     add_poses_options,
@@ -44,6 +45,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--to", choices=sorted(SKELETONS), metavar="NAME", help="convert the result: nested lists (N, K, 3), or .npy"
     )
+    add_category_option(parser)
     add_recover_option(parser)
     add_overwrite(parser)
     add_refiner_options(parser)

@@ -6,12 +6,14 @@ goes on after an interruption does all again but for the network, and so comes t
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Generator
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
@@ -20,6 +22,7 @@ from pose_refine._types import Bytes
 from pose_refine.backends import locate
 from pose_refine.commands.common import (
     Commands,
+    add_category_option,
     add_overwrite,
     add_parser,
     add_poses_options,
@@ -29,21 +32,24 @@ from pose_refine.commands.common import (
 )
 from pose_refine.commands.journal import Entry, Journal
 from pose_refine.commands.matching import shown
-from pose_refine.commands.pipeline import REDRAW, Tally, describe, fingerprint
+from pose_refine.commands.pipeline import REDRAW, Tally, check_parent, describe, fingerprint
 from pose_refine.commands.video_writer import VideoWriter
-from pose_refine.files import check_free, digest, encode_poses, read_poses, remove_partials, write_whole
+from pose_refine.files import check_free, digest, encode_poses, read_input, read_poses, remove_partials, write_whole
 from pose_refine.formats import documents
-from pose_refine.frames import frame_count, frame_rate, image_names, poses_by_frame, read_frames
+from pose_refine.frames import frame_count, frame_rate, image_names, named_poses, read_frames, rotation
 from pose_refine.looking import FILTERS, MODES, SURE, Looker, Pair, Settings
 from pose_refine.poses import Refinement
 from pose_refine.refiner import Refiner
 from pose_refine.video import USUAL_FPS, analyze_frames, written
 
 log = logging.getLogger("pose_refine")
+FITTED = 4  # frames, of which it is tried whether poses fit them turned or as stored
+Named = dict[int, tuple[str, Any]]  # frame to the name of its poses, and these
 EPILOG = """\
 VIDEO is a file that OpenCV can read, or a folder of images in the order of their names. POSES is one of
   a folder   one file a frame: JSON as OpenPose writes it (--write_json), or any other format that `run` takes
-  a file     the people of many frames: COCO results or annotations, PoseTrack, AlphaPose, MPII
+  a file     the people of many frames: COCO results or annotations, PoseTrack, AlphaPose, MPII; a list of
+             OpenPose's documents, one a frame; MMPose's {"frame_id", "instances"}
 
 which frame poses belong to:
   in a folder of images, that of the same name (photo.json, photo_keypoints.json, photo.jpg.json: photo.jpg)
@@ -95,7 +101,13 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--first", type=int, default=0, metavar="N", help="number of the first frame in names (default: %(default)s)"
     )
+    parser.add_argument(
+        "--unrotated",
+        action="store_true",
+        help="poses were made on the frames as they are stored, not turned as the video's metadata say",
+    )
     add_poses_options(parser)
+    add_category_option(parser)
     add_recover_option(parser)
     add_overwrite(parser)
     add_refiner_options(parser)
@@ -104,16 +116,20 @@ def add(commands: Commands) -> None:
 
 def video(arguments: argparse.Namespace) -> int:
     """Refine a video; tell in one line what became of everything."""
-    poses = poses_by_frame(arguments.poses, names_of(arguments.video), arguments.first)
+    names = names_of(arguments.video)
+    poses = named_poses(arguments.poses, names, arguments.first, arguments.category)
+    check_numbers(arguments, names, poses)
     settings = settings_of(arguments)
     source, sha256 = locate(arguments.weights)
     output = arguments.output.absolute()
     journal = Journal(output.with_name(f".{output.name}.pose_refine.jsonl"), options_of(arguments, settings, sha256))
-    check_outputs(arguments, settings, journal, poses)
+    check_parent(output)
     tally = Tally(frames=len(poses))
-    refiner = Refiner.from_pretrained(source, device=arguments.device, flip=arguments.flip)
     try:
         with journal:
+            check_outputs(arguments, settings, journal, poses)
+            refiner = Refiner.from_pretrained(source, device=arguments.device, flip=arguments.flip)
+            check_rotation(refiner, arguments, poses)
             work(refiner, arguments, settings, poses, journal, tally)
             journal.remove()
     except KeyboardInterrupt:
@@ -121,6 +137,51 @@ def video(arguments: argparse.Namespace) -> int:
         return 130
     log.info("%s -> %s", tally, arguments.output)
     return int(tally.failed + tally.left_out > 0)
+
+
+def check_numbers(arguments: argparse.Namespace, names: list[str] | None, poses: Named) -> None:
+    """Tell of poses that are numbered from 1: none for the first frame, and one for the frame after the last."""
+    count = None if names is not None else frame_count(arguments.video)
+    if count and min(poses) == 1 and max(poses) == count:
+        log.warning(
+            "poses are numbered from %d to %d, the video's %d frames from %d: numbered from 1? Then give --first %d",
+            min(poses) + arguments.first,
+            max(poses) + arguments.first,
+            count,
+            arguments.first,
+            arguments.first + 1,
+        )
+
+
+def check_rotation(refiner: Refiner, arguments: argparse.Namespace, poses: Named) -> None:
+    """Tell of a video that is shown turned and whose poses fit its frames as stored: twice as well, or more."""
+    if arguments.video.is_dir() or arguments.unrotated or not rotation(arguments.video):
+        return
+    turned, stored = (fit(refiner, arguments, poses, rotated) for rotated in (True, False))
+    if turned < stored / 2:
+        log.warning(
+            "%s is to be shown turned by %d degrees, but the poses fit its frames as they are stored (mean score %.2f, "
+            "turned %.2f): made on these? Then give --unrotated",
+            arguments.video,
+            rotation(arguments.video),
+            stored,
+            turned,
+        )
+
+
+def fit(refiner: Refiner, arguments: argparse.Namespace, poses: Named, rotated: bool) -> float:
+    """Mean score that the first frames' joints get."""
+    scores = []
+    with closing(read_frames(arguments.video, rotated=rotated)) as frames:
+        for index, (image, order) in zip(range(FITTED), frames, strict=False):
+            given = read_given(poses.get(index, ("", None))[1], arguments, image, Tally())
+            if image is not None and given is not None:
+                refined = refiner.analyze(
+                    image, given, color=order, skeleton=arguments.skeleton, format=arguments.format, recover=False
+                ).poses
+                scores.append(refined.scores[refined.present])
+    found = np.concatenate(scores) if scores else np.zeros(0)
+    return float(np.nanmean(found)) if np.isfinite(found).any() else 0.0
 
 
 def names_of(video: Path) -> list[str] | None:
@@ -154,13 +215,15 @@ def options_of(arguments: argparse.Namespace, settings: Settings, sha256: str) -
     given = [fingerprint(path) for path in (arguments.video, arguments.poses)]
     for folder in (p for p in (arguments.video, arguments.poses) if p.is_dir()):
         files = sorted(path for path in folder.iterdir() if path.is_file())
-        given.append(digest("".join(f"{path.name} {fingerprint(path)}" for path in files).encode()))
+        given.append(digest(b"".join(os.fsencode(f"{path.name} {fingerprint(path)}") for path in files)))
     return {
         "version": __version__,
         "weights": sha256,
         "flip": arguments.flip,
         "given": given,
         "first": arguments.first,
+        "category": arguments.category,
+        "unrotated": arguments.unrotated,
         "looks": settings.looks,
         "skeleton": settings.skeleton,
         "format": settings.format,
@@ -174,7 +237,7 @@ def finish_of(settings: Settings) -> Entry:
     return {name: getattr(settings, name) for name in names}
 
 
-def check_outputs(arguments: argparse.Namespace, settings: Settings, journal: Journal, poses: dict[int, Any]) -> None:
+def check_outputs(arguments: argparse.Namespace, settings: Settings, journal: Journal, poses: Named) -> None:
     """Refuse early what could not be written late.
 
     Raises:
@@ -187,12 +250,10 @@ def check_outputs(arguments: argparse.Namespace, settings: Settings, journal: Jo
     if output.exists() and output.is_dir() != folder:
         raise ValueError(f"POSES is a {'folder' if folder else 'file'}, so OUT must be one; {output} is not")
     if folder:
-        there = [output / path.name for path in poses.values() if (output / path.name).exists()]
+        there = [output / name for name, _ in poses.values() if (output / name).exists()]
         strange = not_written(there, journal, finish_of(settings))
         if strange and not arguments.overwrite:
             raise FileExistsError(f"{strange[0]} exists; use another folder, or --overwrite")
-        if not output.absolute().parent.is_dir():
-            raise FileNotFoundError(f"no such folder: {output.absolute().parent}")
     else:
         check_free(output, arguments.overwrite)
     if arguments.viz:
@@ -209,7 +270,7 @@ def work(
     refiner: Refiner,
     arguments: argparse.Namespace,
     settings: Settings,
-    poses: dict[int, Any],
+    poses: Named,
     journal: Journal,
     tally: Tally,
 ) -> None:
@@ -221,7 +282,7 @@ def work(
     writer = VideoWriter(arguments.viz, settings.fps or USUAL_FPS) if arguments.viz else None
     if arguments.poses.is_dir():
         arguments.output.mkdir(exist_ok=True)
-        remove_partials([arguments.output / path.name for path in poses.values()])
+        remove_partials([arguments.output / name for name, _ in poses.values()])
     with closing(pairs), writer or nullcontext():
         for frame, refined in analyze_frames(looker, pairs, None, settings):
             if writer:
@@ -229,31 +290,33 @@ def work(
             if frame.given is None:
                 continue
             out = written(frame, refined, settings)
+            name, given = poses[frame.index]
             if arguments.poses.is_dir():
-                name = poses[frame.index].name
-                data = encode_poses(out, npy=name.lower().endswith(".npy"))
+                data = encode_poses(out, npy=name.lower().endswith(".npy"), like=given.read_bytes())
                 journal.append({"name": name, "out": digest(data), "finish": finish_of(settings)})
                 write_whole(arguments.output / name, data)
             else:
-                done.append(("", out))
+                done.append((name, out))
             count(tally, refined, frame.image is not None)
     if not arguments.poses.is_dir():
-        write_whole(arguments.output, encode_poses(documents.assemble(read_poses(arguments.poses), done)))
+        data, document = read_input(arguments.poses)
+        whole = documents.assemble(document, done, arguments.category)
+        write_whole(arguments.output, encode_poses(whole, like=data))
 
 
-def read_pairs(arguments: argparse.Namespace, poses: dict[int, Any], tally: Tally) -> Generator[Pair, None, None]:
+def read_pairs(arguments: argparse.Namespace, poses: Named, tally: Tally) -> Generator[Pair, None, None]:
     """Every frame with its poses, and a progress bar; what cannot be read, or has no frame, is told and counted."""
     redraw = REDRAW[not sys.stderr.isatty()]
     index = -1
     with (
         logging_redirect_tqdm(),
-        closing(read_frames(arguments.video)) as frames,
+        closing(read_frames(arguments.video, rotated=not arguments.unrotated)) as frames,
         tqdm(total=frame_count(arguments.video), unit="frame", file=sys.stderr, mininterval=redraw) as bar,
     ):
         for index, (image, order) in enumerate(frames):
-            yield image, order, read_given(poses.get(index), arguments, image, tally)
+            yield image, order, read_given(poses.get(index, ("", None))[1], arguments, image, tally)
             bar.update()
-    late = [poses[i].name if isinstance(poses[i], Path) else f"frame {i}" for i in sorted(poses) if i > index]
+    late = [poses[i][0] for i in sorted(poses) if i > index]
     if late:
         tally.left_out = len(late)
         log.warning("left out, the video has only %d frames: poses of %s", index + 1, shown(late))
@@ -263,6 +326,8 @@ def read_given(given: Any, arguments: argparse.Namespace, image: Bytes | None, t
     """The poses of a frame; None where they cannot be read, which is told and counted."""
     try:
         content = read_poses(given) if isinstance(given, Path) else given
+        if arguments.category is not None and isinstance(given, Path) and documents.is_document(content):
+            raise ValueError("--category is for POSES that is one file; in a folder, each file must be of people alone")
         if content is not None:
             shape = (1, 1) if image is None else (image.shape[0], image.shape[1])
             formats.read(content, arguments.skeleton, format=arguments.format, shape=shape)

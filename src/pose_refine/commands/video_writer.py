@@ -7,7 +7,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from pose_refine import viz
+from pose_refine import opencv, viz
 from pose_refine._types import Bytes
 from pose_refine.poses import Refinement
 
@@ -45,14 +45,14 @@ class VideoWriter:
         if self._writer is None:
             self._open(picture)
         assert self._writer is not None
-        picture = cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-        self._writer.write(np.ascontiguousarray(picture[:, :, ::-1]))
+        with opencv.told(self._path):
+            picture = cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+            self._writer.write(np.ascontiguousarray(picture[:, :, ::-1]))
 
     def _open(self, picture: Bytes) -> None:
         scale = min(1.0, LARGEST / picture.shape[1])
         self._size = (round(picture.shape[1] * scale) // 2 * 2, round(picture.shape[0] * scale) // 2 * 2)
-        code = cv2.VideoWriter.fourcc(*CODEC)
-        self._writer = cv2.VideoWriter(str(self._partial), code, self._fps, self._size)
+        self._writer = opencv.writer(self._partial, CODEC, self._fps, self._size)
         if not self._writer.isOpened():
             raise ValueError(f"{self._path}: this build of OpenCV cannot write such a video")
 

@@ -3,7 +3,8 @@
 Every module has three functions:
   matches(poses) -> bool           is it this format? Never imports the library that it comes from.
   read(poses, skeleton, shape)     -> Poses. `skeleton` is a name or None; `shape` (height, width) of the image or None.
-  write(poses, like, shape)        -> a copy of `like`, which `poses` were read from, with their joints.
+  write(poses, like, shape)        -> a copy of `like`, which `poses` were read from, with their joints. Those that were
+                                      there and are not in `poses` get the format's mark: `missing.MARKS`.
 """
 
 import os
@@ -24,6 +25,7 @@ from pose_refine.formats import (
     detectron1,
     detectron2,
     mediapipe,
+    missing,
     mmpose,
     movenet,
     mpii,
@@ -80,6 +82,19 @@ def load(poses: Any) -> Any:
     return parse_poses(read_bytes(path), str(path))
 
 
+def recognised(poses: Any) -> str:
+    """What `poses` look like, for a message."""
+    name = next((name for name, module in FORMATS.items() if module.matches(poses)), None)
+    if name is None:
+        return f"got {_held(poses)}, which no format is"
+    return f"got {_held(poses)}, recognised as format {name}, the people of one image"
+
+
+def _held(poses: Any) -> str:
+    keys = f" with keys {sorted(map(str, poses))[:8]}" if isinstance(poses, dict) else ""
+    return f"a {type(poses).__name__}{keys}"
+
+
 def detect(poses: Any) -> str:
     """Name of the format of `poses`, a key of FORMATS.
 
@@ -133,7 +148,10 @@ def read(poses: Any, skeleton: str | None = None, *, format: str | None = None, 
 
 def write(poses: Poses, like: Any, *, format: str | None = None, shape: Shape | None = None) -> Any:
     """`poses` as the same kind of object as `like`, which must be what they were read from."""
-    return poses if isinstance(like, Poses) else _module(like, format).write(poses, like, shape)
+    if isinstance(like, Poses):
+        return poses
+    with missing.untold():
+        return _module(like, format).write(poses, like, shape)
 
 
 def _module(poses: Any, format: str | None) -> ModuleType:

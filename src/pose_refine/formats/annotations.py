@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from pose_refine._types import AnyArray, Floats
 from pose_refine.formats import arrays
+from pose_refine.formats.categories import of_category
 from pose_refine.formats.documents import check_one_image
-from pose_refine.formats.flat import DECIMALS, read_triplets
+from pose_refine.formats.flat import DECIMALS, triplets
+from pose_refine.formats.missing import MARKS, lost, without, written
 from pose_refine.poses import Poses
 from pose_refine.skeletons import skeleton_of
 
 KEY = "keypoints"
-FLAGS = (0, 1, 2)
 LIKELY = 0.5  # a recovered joint's score from which on a format without scores is told of it
 
 
@@ -35,7 +36,7 @@ def matches(poses: Any) -> bool:
 
 
 def read(document: dict[str, Any], skeleton: str | None = None, shape: object = None) -> Poses:
-    """Read the annotations of one image; those without keypoints are left out.
+    """Read the people of one image; annotations without keypoints, and of another category, are left out.
 
     Args:
         document: The file's content, or a frame of `documents.frames`.
@@ -47,26 +48,30 @@ def read(document: dict[str, Any], skeleton: str | None = None, shape: object = 
     """
     people = people_of(document)
     check_one_image([p.get("image_id") for p in people], "annotations")
-    found = read_triplets([p[KEY] for p in people], skeleton or named_skeleton(document, people), None)
-    lists = [scores_of(p, column) for p, column in zip(people, found.scores, strict=True)]
-    scores = np.array(lists, dtype=np.float32).reshape(found.scores.shape)
-    return Poses(found.keypoints, scores, found.skeleton, [p.get("track_id", p.get("id")) for p in people])
+    name, ids = skeleton or named_skeleton(document, people), [p.get("track_id", p.get("id")) for p in people]
+    if not people:
+        return arrays.nobody(name or "coco17", ids)
+    values = triplets([p[KEY] for p in people])
+    lists = [scores_of(p, column) for p, column in zip(people, values[..., 2], strict=True)]
+    scores = np.array(lists, dtype=np.float32).reshape(values.shape[:2])
+    joints = without(values[..., :2], lost(values[..., :2], values[..., 2]))  # by flags, where there are flags
+    return Poses(joints, scores, arrays.skeleton_name(values.shape[1], name, joints), ids)
 
 
 def write(poses: Poses, like: dict[str, Any], shape: object = None) -> dict[str, Any]:
     """A copy of `like` with the joints of `poses`; flags of joints that were there, boxes and all else stay.
 
-    A joint all of 0 (see `identities.erased`) gets flag 0: not labelled.
+    A joint that is no longer there gets flag 0: not labelled.
     """
     before, out = read(like, poses.skeleton), deepcopy(like)
-    joints, changed = arrays.columns(poses), arrays.changed(poses, before)
+    joints, changed = written(poses, MARKS["coco_annotations"]), arrays.changed(poses, before)
     for i, person in enumerate(people_of(out)):
         flags = are_flags(np.array(person[KEY][2::3], dtype=np.float64))
         keep = flags and not person.get("scores")
         wanted = worth_writing(joints[i], changed[i], before.present[i]) if keep else changed[i]
         for joint in map(int, np.flatnonzero(wanted)):
             _write_joint(person, joint, joints[i, joint], before.keypoints[i, joint], flags)
-        appeared, gone = ~before.present[i], ~joints[i].any(-1)
+        appeared, gone = ~before.present[i], ~poses.present[i]
         if "num_keypoints" in person and flags and (changed[i] & (appeared | gone)).any():
             person["num_keypoints"] = sum(v > 0 for v in person[KEY][2::3])
     return out
@@ -96,11 +101,16 @@ def _write_joint(person: dict[str, Any], joint: int, new: Floats, old: Floats, f
 
 
 def people_of(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """The annotations with keypoints."""
-    entries = document["annotations"]
+    """The annotations of people with keypoints."""
+    return [e for e in of_category(entries_of(document), document.get("categories")) if e.get(KEY)]
+
+
+def entries_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """All annotations, those of things included."""
+    entries: list[dict[str, Any]] = document["annotations"]
     if not all(isinstance(e, dict) for e in entries):
         raise ValueError(f"annotations: expected dicts, got {sorted({type(e).__name__ for e in entries})}")
-    return [e for e in entries if e.get(KEY)]
+    return entries
 
 
 def named_skeleton(document: dict[str, Any], people: list[dict[str, Any]]) -> str | None:
@@ -116,8 +126,8 @@ def named_skeleton(document: dict[str, Any], people: list[dict[str, Any]]) -> st
 
 
 def are_flags(column: AnyArray) -> bool:
-    """Whether the third numbers of joints are COCO's flags, and no scores."""
-    return bool(np.isin(column, FLAGS).all())
+    """Whether the third numbers of joints are COCO's flags, and no scores: odd ones are whole numbers, too."""
+    return bool((column == np.round(column)).all())
 
 
 def scores_of(person: dict[str, Any], column: AnyArray) -> Any:

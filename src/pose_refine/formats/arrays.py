@@ -1,4 +1,4 @@
-"""Plain numpy arrays: (N, K, 2), (N, K, 3) or one person's (K, 3)."""
+"""Plain numpy arrays: (N, K, 2), (N, K, 3) or one person's (K, 3); any array without numbers is nobody."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_refine._types import AnyArray, Floats
+from pose_refine.formats.missing import lost, mark_of, without, written
 from pose_refine.poses import Poses, as_floats
-from pose_refine.skeletons import DEFAULT_BY_COUNT, get_skeleton
+from pose_refine.skeletons import DEFAULT_BY_COUNT, get_skeleton, like_a_body
 
 
 def matches(poses: Any) -> bool:
@@ -16,9 +17,7 @@ def matches(poses: Any) -> bool:
 
 
 def read(array: AnyArray, skeleton: str | None = None, shape: object = None) -> Poses:
-    """Read an array of keypoints.
-
-    A joint is missing where a coordinate is NaN, or where x, y and the score (if there is one) are all 0.
+    """Read an array of keypoints; `missing.py` says which joints are missing.
 
     Args:
         array: (N, K, 2) x, y; (N, K, 3) x, y, score; or (K, 3) for one person.
@@ -30,13 +29,32 @@ def read(array: AnyArray, skeleton: str | None = None, shape: object = None) -> 
         ValueError: Another shape, not numbers, Inf, or no telling which skeleton.
     """
     values = as_floats(array, "poses")
+    if not values.size:
+        return nobody(skeleton or nobodys_skeleton(values.shape))
     if values.ndim == 2 and values.shape[1] == 3:
         values = values[None]
     if values.ndim != 3 or values.shape[2] not in (2, 3):
         raise ValueError(f"poses: expected shape (N, K, 2), (N, K, 3) or (K, 3), got {array.shape}")
     scores = values[..., 2] if values.shape[2] == 3 else np.full(values.shape[:2], np.nan, dtype=np.float32)
-    keypoints = np.where((values == 0).all(-1, keepdims=True), np.float32(np.nan), values[..., :2])
-    return Poses(keypoints, scores, skeleton_name(values.shape[1], skeleton))
+    return read_joints(values[..., :2], scores, skeleton)
+
+
+def read_joints(
+    keypoints: AnyArray,
+    scores: AnyArray,
+    skeleton: str | None,
+    ids: Sequence[object] | None = None,
+    *,
+    own: bool = False,
+    decoded: bool = False,
+) -> Poses:
+    """Keypoints (N, K, 2) and scores (N, K) of any format of pixels; `own` and `decoded` as `missing.lost` has them.
+
+    Raises:
+        ValueError: No telling which skeleton, or another number of joints than it has.
+    """
+    joints = without(keypoints, lost(keypoints, scores, own=own, decoded=decoded))
+    return Poses(joints, scores, skeleton_name(joints.shape[1], skeleton, joints), ids)
 
 
 def nobody(skeleton: str, ids: Sequence[object] | None = None) -> Poses:
@@ -45,8 +63,19 @@ def nobody(skeleton: str, ids: Sequence[object] | None = None) -> Poses:
     return Poses(np.empty((0, joints, 2), np.float32), np.empty((0, joints), np.float32), skeleton, ids)
 
 
-def skeleton_name(count: int, skeleton: str | None) -> str:
+def nobodys_skeleton(shape: Sequence[int]) -> str:
+    """What the shape of an array without numbers tells: (0, K, 3), or (1, 0, 3 K) as Ultralytics has it."""
+    counts = [n for size in shape for n in (size, size // 3) if n in DEFAULT_BY_COUNT]
+    return DEFAULT_BY_COUNT[counts[0]] if counts else "coco17"
+
+
+def skeleton_name(count: int, skeleton: str | None, keypoints: Floats | None = None) -> str:
     """The skeleton asked for, or the usual one for that many joints.
+
+    Args:
+        count: Number of joints.
+        skeleton: What was asked for.
+        keypoints: (N, K, 2): where two skeletons are usual, the one in which these look like bodies.
 
     Raises:
         ValueError: It has another number of joints, or there is no usual one.
@@ -57,7 +86,7 @@ def skeleton_name(count: int, skeleton: str | None) -> str:
         raise ValueError(f"poses: {count} joints need skeleton=; without it only {known} are known")
     if len(get_skeleton(name).joints) != count:
         raise ValueError(f"poses: skeleton {name} has {len(get_skeleton(name).joints)} joints, got {count}")
-    return name
+    return name if skeleton or keypoints is None else like_a_body(keypoints, name)
 
 
 def columns(poses: Poses) -> Floats:
@@ -66,17 +95,23 @@ def columns(poses: Poses) -> Floats:
 
 
 def changed(after: Poses, before: Poses) -> NDArray[np.bool_]:
-    """(N, K), True for joints that are there and are not what they were: only these are written back."""
+    """(N, K), True for joints that are not what they were, or are there no longer: only these are written back."""
     new, old = columns(after), columns(before)
     differs: NDArray[np.bool_] = ~((new == old) | (np.isnan(new) & np.isnan(old))).all(-1)
-    return differs & after.present
+    return differs & (after.present | before.present)
 
 
 def write(poses: Poses, like: AnyArray, shape: object = None) -> Floats:
-    """`like` as float32 (N, K, 3), or (K, 3), with the joints of `poses`; what is missing stays as it came."""
+    """`like` as float32 (N, K, 3), or (K, 3), with the joints of `poses`; what was missing stays as it came.
+
+    Nobody comes back as it is.
+    """
+    if not len(poses):
+        return like.copy()
     before = np.asarray(like, dtype=np.float32)
     wanted = (*before.shape[:-1], 3)
     before = before.reshape(*poses.keypoints.shape[:2], before.shape[-1])
     if before.shape[2] == 2:
         before = np.concatenate([before, np.zeros_like(before[..., :1])], -1)
-    return np.where(poses.present[..., None], columns(poses), before).reshape(wanted)
+    new = poses.present | read(like, poses.skeleton).present
+    return np.where(new[..., None], written(poses, mark_of(before)), before).reshape(wanted)

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from pose_refine.formats import pairs
+from pose_refine.formats.categories import of_category
 from pose_refine.formats.flat import changed_triplets, put_triplets, read_triplets
+from pose_refine.formats.missing import MARKS
+from pose_refine.names import image_id
 from pose_refine.poses import Poses
 
 KEY = "keypoints"
@@ -21,14 +23,17 @@ IDS = ("idx", "id_", "track_id")  # AlphaPose's, OpenPifPaf's, others'
 
 
 def matches(poses: Any) -> bool:
-    return isinstance(poses, list) and all(isinstance(p, dict) and KEY in p for p in poses)
+    """A list of dicts with keypoints; boxes of other categories may be among them."""
+    if not isinstance(poses, list) or not all(isinstance(p, dict) for p in poses):
+        return False
+    return not poses or (any(KEY in p for p in poses) and all(KEY in p or "category_id" in p for p in poses))
 
 
 def read(results: list[dict[str, Any]], skeleton: str | None = None, shape: object = None) -> Poses:
     """Read the results of one image.
 
-    A joint is missing where x, y and score are 0, or where the score is 0 while another joint of that person has one:
-    OpenPifPaf scales and shifts the 0 of joints that it did not find.
+    `missing.py` says which joints are missing: OpenPifPaf scales and shifts the 0 of those that it did not find, so
+    that only their scores are 0.
 
     Args:
         results: Dicts with "keypoints", a flat list x, y, score of K joints.
@@ -41,17 +46,28 @@ def read(results: list[dict[str, Any]], skeleton: str | None = None, shape: obje
     """
     if not all(isinstance(r, dict) for r in results):
         raise TypeError("COCO results: expected a list of dicts; an array of keypoints must be a numpy array")
-    if not all(KEY in r for r in results):
-        raise ValueError(f"COCO results: every entry needs {KEY!r}")
-    images = {r.get("image_id") for r in results}
+    if results and not any(r.get(KEY) is not None and len(r[KEY]) for r in results):
+        raise ValueError(f"COCO results: every entry needs {KEY!r}, got 0 joints")
+    people = people_of(results)
+    images = {image_id(r.get("image_id")) for r in people}
     if len(images) > 1:
         ids = sorted(map(str, images))[:5]
         raise ValueError(
             f"COCO results: expected one image's people, got image ids {ids}; `pose-refine folder` takes those of many"
         )
-    found = read_triplets([r[KEY] for r in results], skeleton, ids_of(results))
-    lost = pairs.unfound(found.scores, found.scores == 0)
-    return Poses(np.where(lost[..., None], np.nan, found.keypoints), found.scores, found.skeleton, found.ids)
+    return read_triplets([p[KEY] for p in people], skeleton, ids_of(people))
+
+
+def people_of(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The entries of people, which have keypoints; see `categories.of_category`.
+
+    Raises:
+        ValueError: A person without.
+    """
+    people = of_category([r for r in results if isinstance(r, dict)], None)
+    if not all(r.get(KEY) is not None for r in people):
+        raise ValueError(f"COCO results: every entry needs {KEY!r}, but for those of other categories")
+    return [p for p in people if len(p[KEY])]
 
 
 def ids_of(results: list[dict[str, Any]]) -> list[object] | None:
@@ -62,8 +78,9 @@ def ids_of(results: list[dict[str, Any]]) -> list[object] | None:
 def write(poses: Poses, like: list[dict[str, Any]], shape: object = None) -> list[dict[str, Any]]:
     """A copy of `like` with the joints of `poses`; everything else stays as it was, the person's score too."""
     out = deepcopy(like)
-    for entry, changed in zip(out, changed_triplets(poses, read(like, poses.skeleton)), strict=True):
+    changed = changed_triplets(poses, read(like, poses.skeleton), MARKS["coco"])
+    for entry, joints in zip(people_of(out), changed, strict=True):
         if not isinstance(entry[KEY], list):
             entry[KEY] = np.asarray(entry[KEY]).tolist()
-        put_triplets(entry[KEY], changed)
+        put_triplets(entry[KEY], joints)
     return out

@@ -5,7 +5,8 @@ pandas.read_hdf(file), or pandas.read_csv(file, header=[0, 1, 2], index_col=0) (
 Body parts are whatever the project calls them: people's joints are found by name, in the usual spellings; other columns
 stay. Most projects are of animals, so that both wrists or both ankles must be there; a horse has elbows, too. Left and
 right must be in the names, which those of DeepLabCut's own full_human model (ankle1, ankle2) do not have. A joint is
-missing where it is NaN. Without a likelihood column a missing joint is written only if more likely right than not.
+missing where it is NaN, or as `missing.py` says. Without a likelihood column a missing joint is written only if more
+likely right than not.
 
 Layout: https://deeplabcut.github.io/DeepLabCut/docs/standardDeepLabCut_UserGuide.html
 """
@@ -17,6 +18,7 @@ import numpy as np
 from pose_refine._types import Floats
 from pose_refine.formats import arrays
 from pose_refine.formats.annotations import worth_writing
+from pose_refine.formats.missing import MARKS, lost, without, written
 from pose_refine.poses import Poses
 from pose_refine.skeletons import NETWORK, get_skeleton, joint_name, skeleton_of
 
@@ -47,19 +49,20 @@ def read(table: Any, skeleton: str | None = None, shape: object = None) -> Poses
     for i, parts in enumerate(found.values()):
         for joint, columns in _joints(parts, name).items():
             values[i, joint] = [np.nan if c is None else row[c] for c in columns]
-    return Poses(values[..., :2], values[..., 2], name, list(found))
+    return Poses(without(values[..., :2], lost(values[..., :2], values[..., 2])), values[..., 2], name, list(found))
 
 
 def write(poses: Poses, like: Any, shape: object = None) -> Any:
     """A copy of `like` with the joints of `poses`; other body parts and unchanged joints stay."""
     before, out = read(like, poses.skeleton), like.copy()
-    joints, changed = arrays.columns(poses), arrays.changed(poses, before)
+    joints, changed = written(poses, MARKS["deeplabcut"]), arrays.changed(poses, before)
     for i, parts in enumerate(_columns(like).values()):
         for joint, columns in _joints(parts, poses.skeleton).items():
             scored = columns[2] is not None
             wanted = changed[i] if scored else worth_writing(joints[i], changed[i], before.present[i])
             for column, new, old in zip(columns, joints[i, joint], arrays.columns(before)[i, joint], strict=True):
-                if wanted[joint] and column is not None and new != old and not np.isnan(new):
+                dropped = before.present[i, joint] and not poses.present[i, joint]
+                if wanted[joint] and column is not None and new != old and (dropped or not np.isnan(new)):
                     out.iloc[0, column] = float(new)
     return out
 

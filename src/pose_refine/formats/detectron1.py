@@ -13,6 +13,7 @@ import numpy as np
 from pose_refine._types import AnyArray, Floats
 from pose_refine.formats import arrays
 from pose_refine.formats.flat import read_triplets
+from pose_refine.formats.missing import MARKS, written
 from pose_refine.poses import Poses
 
 ROWS = 4
@@ -50,6 +51,6 @@ def write(poses: Poses, like: list[AnyArray], shape: object = None) -> list[AnyA
     """New arrays of the same dtypes with x, y and prob of the joints of `poses`."""
     mask = arrays.changed(poses, read(like, poses.skeleton))
     out = [person.copy() for person in like]
-    for person, changed, values in zip(out, mask, arrays.columns(poses), strict=True):
+    for person, changed, values in zip(out, mask, written(poses, MARKS["detectron1"]), strict=True):
         person[np.ix_(PLACES, changed)] = values[changed].T
     return out

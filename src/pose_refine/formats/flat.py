@@ -6,8 +6,11 @@ import numpy as np
 
 from pose_refine._types import Doubles
 from pose_refine.formats import arrays
+from pose_refine.formats.missing import ZERO, Mark, written
 from pose_refine.poses import Poses
+from pose_refine.skeletons import SKELETONS
 
+COUNTS = {len(s.joints) for s in SKELETONS.values()}
 DECIMALS = 3  # as OpenPose writes; a thousandth of a pixel
 
 
@@ -32,6 +35,11 @@ def triplets(people: Sequence[Sequence[float]]) -> Doubles:
     if not all(hasattr(p, "__len__") for p in people):
         raise ValueError(f"keypoints: expected flat lists, got {sorted({type(p).__name__ for p in people})}")
     lengths = {len(p) for p in people}
+    if bare := sorted({n for n in lengths if n % 2 == 0 and n // 2 in COUNTS and (n % 3 or n // 3 not in COUNTS)}):
+        raise ValueError(
+            f"keypoints: expected lists x, y, score, ... of one length 3 K, got lengths {[len(p) for p in people]}: "
+            f"{bare[0]} numbers are {bare[0] // 2} pairs x, y without scores; add a score to each"
+        )
     if len(lengths) != 1 or lengths.pop() % 3:
         raise ValueError(f"keypoints: expected lists of one length 3 K, got lengths {[len(p) for p in people]}")
     try:
@@ -50,9 +58,9 @@ def put_triplets(flat: list[float], changed: dict[int, list[float]]) -> None:
         flat[3 * index : 3 * index + 3] = triplet
 
 
-def changed_triplets(after: Poses, before: Poses) -> list[dict[int, list[float]]]:
+def changed_triplets(after: Poses, before: Poses, mark: Mark = ZERO) -> list[dict[int, list[float]]]:
     """For each person the joints that changed: index to [x, y, score], rounded to DECIMALS."""
-    rounded = np.round(arrays.columns(after).astype(np.float64), DECIMALS)
+    rounded = np.round(written(after, mark).astype(np.float64), DECIMALS)
     return [
         {int(k): [float(v) for v in row[k]] for k in np.flatnonzero(changed)}
         for row, changed in zip(rounded, arrays.changed(after, before), strict=True)

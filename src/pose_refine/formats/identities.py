@@ -1,15 +1,39 @@
 """Who is who, where a format has a place for it."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pose_refine.formats import annotations, coco, openpose, posetrack
 from pose_refine.poses import Poses
 
-NOBODY: tuple[object, ...] = (None, -1, "", [], [-1], [None])  # what formats write where nobody is known
+
+def identity(value: Any) -> Any:
+    """What tells somebody apart, as plain Python; None where formats and trackers say that nobody is known.
+
+    Numbers of numpy and torch become Python's, a list of one its element, a whole float an int; -1, NaN and what is
+    empty tell nobody.
+    """
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)) and len(value) == 1:
+        return identity(value[0])
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    empty = value is None or (isinstance(value, (str, list, tuple)) and not value) or value != value
+    if empty or value == -1:
+        return None
+    return value if isinstance(value, Hashable) else repr(value)
+
+
+def told_apart(ids: Sequence[Any], doubted: set[str]) -> list[Any]:
+    """Identities of one frame, None for those that do not tell people apart; new ones of these are added to `doubted`.
+
+    AlphaPose without tracking calls everybody 0.
+    """
+    known = [identity(i) for i in ids]
+    doubted.update(name for name, n in Counter(repr(i) for i in known if i is not None).items() if n > 1)
+    return [None if repr(i) in doubted else i for i in known]
 
 
 def tracks_of(given: Any, poses: Poses) -> list[Any]:
@@ -17,11 +41,10 @@ def tracks_of(given: Any, poses: Poses) -> list[Any]:
 
     COCO annotations have an id each, which tells annotations apart, not people.
     """
-    if poses.ids is None:
-        return [None] * len(poses)
+    ids: Iterable[Any] = poses.ids if poses.ids is not None else [None] * len(poses)
     if annotations.matches(given):
-        return [p.get("track_id") for p in given["annotations"] if p.get(annotations.KEY)]
-    return [None if i in NOBODY else i for i in poses.ids]
+        ids = [p.get("track_id") for p in annotations.people_of(given)]
+    return [identity(i) for i in ids]
 
 
 def write_ids(out: Any, ids: Sequence[int | None]) -> None:
@@ -29,20 +52,20 @@ def write_ids(out: Any, ids: Sequence[int | None]) -> None:
 
     OpenPose's person_id, PoseTrack's track_id, AlphaPose's idx; COCO results and annotations get a track_id.
     """
-    for person, identity in zip(_people(out), ids, strict=False):  # formats without a place have none
-        if identity is not None:
+    for person, known in zip(_people(out), ids, strict=False):  # formats without a place have none
+        if known is not None:
             key, wrapped = _place(out, person)
-            person[key] = [identity] if wrapped else identity
+            person[key] = [known] if wrapped else known
 
 
 def _people(out: Any) -> list[dict[str, Any]]:
     if openpose.matches(out):
-        return list(out["people"])
+        return out["people"] or []
     if annotations.matches(out):
-        return [p for p in out["annotations"] if p.get(annotations.KEY)]
+        return annotations.people_of(out)
     if posetrack.matches(out):
         return [p for e in out.get("annolist", [out]) for p in e.get("annorect") or []]
-    return list(out) if coco.matches(out) else []
+    return coco.people_of(out) if coco.matches(out) else []
 
 
 def _place(out: Any, person: dict[str, Any]) -> tuple[str, bool]:
@@ -52,13 +75,3 @@ def _place(out: Any, person: dict[str, Any]) -> tuple[str, bool]:
     if posetrack.matches(out):
         return "track_id", True
     return next((k for k in coco.IDS if k in person), "track_id"), False
-
-
-def erased(poses: Poses, lost: NDArray[np.bool_]) -> Poses:
-    """`poses` with the joints of `lost` (N, K) all 0: what nearly all formats understand as missing."""
-    return Poses(
-        np.where(lost[..., None], np.float32(0), poses.keypoints),
-        np.where(lost, np.float32(0), poses.scores),
-        poses.skeleton,
-        poses.ids,
-    )

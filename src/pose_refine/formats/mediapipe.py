@@ -1,9 +1,9 @@
 """MediaPipe's pose landmarks: the tasks API's `PoseLandmarkerResult` and the legacy solution's result. Never imported.
 
 Coordinates are shares of the image's width and height, from its edges: MediaPipe draws the landmark at x in column
-floor(x * width), so that the middle of the first pixel is 0.5 / width. All 33 landmarks are always there, also those
-outside the image. `visibility` is what users threshold, and gets the refined score; where it is None it stays so.
-`z`, presence, world landmarks and masks stay.
+floor(x * width), so that the middle of the first pixel is 0.5 / width. MediaPipe gives all 33 landmarks, also those
+outside the image; one at (0, 0) with visibility 0, or None, is missing. `visibility` is what users threshold, and gets
+the refined score; where it is None it stays so. `z`, presence, world landmarks and masks stay.
 Sources: https://ai.google.dev/edge/mediapipe/solutions/vision/pose_landmarker/python and
 https://github.com/google-ai-edge/mediapipe/blob/master/mediapipe/python/solutions/drawing_utils.py
 """
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pose_refine.formats.arrays import changed
+from pose_refine.formats.missing import MARKS, absent, without, written
 from pose_refine.formats.shares import from_shares, to_shares
 from pose_refine.poses import Poses
 
@@ -41,7 +42,7 @@ def read(poses: Any, skeleton: str | None = None, shape: tuple[int, int] | None 
     values = values.reshape(len(people), -1, 3) if people else np.empty((0, 33, 3))
     if values.shape[1] != 33:
         raise ValueError(f"MediaPipe: expected 33 pose landmarks a person, got {values.shape[1]}")
-    keypoints = from_shares(values[..., :2], shape)
+    keypoints = without(from_shares(values[..., :2], shape), absent(values))
     return Poses(keypoints, values[..., 2].astype(np.float32), SKELETON)
 
 
@@ -61,13 +62,14 @@ def write(poses: Poses, like: Any, shape: tuple[int, int] | None = None) -> Any:
     """A copy of `like` with the joints of `poses`."""
     marks = deepcopy(getattr(like, KEY))
     people = [marks.landmark] if hasattr(marks, "landmark") else marks or []
-    places = to_shares(poses.keypoints, shape)
+    values = written(poses, MARKS["mediapipe"])
+    places = np.where(poses.present[..., None], to_shares(poses.keypoints, shape), values[..., :2])
     mask = changed(poses, read(like, shape=shape))
     for person, joint in zip(*np.nonzero(mask), strict=True):
         mark = people[person][joint]
         mark.x, mark.y = places[person, joint].tolist()
         if mark.visibility is not None:
-            mark.visibility = float(poses.scores[person, joint])
+            mark.visibility = float(values[person, joint, 2])
     if isinstance(like, type):  # the legacy solution sets what it found on a new class, of which there is no object
         return type(like.__name__, (like,), {KEY: marks})
     out = copy(like)

@@ -2,9 +2,9 @@
 Inferencer's result dict, and the JSON that the Inferencer ([{"keypoints", "keypoint_scores", ...}, ...]) and the demos
 ({"meta_info", "instance_info"}) write. Never imported: attributes are enough.
 
-Not taken are several images at once, and what the demos write for a video. Boxes and their scores stay. MMPose fills
-`keypoints_visible` with the scores where the model knows nothing better, and draws by it: then it follows the scores.
-The data set's name or the joints' names tell the skeleton, or else their number.
+Not taken are several images at once; what is written for a video documents.py takes apart. Boxes and their scores stay.
+MMPose fills `keypoints_visible` with the scores where the model knows nothing better, and draws by it: then it follows
+the scores. The data set's name or the joints' names tell the skeleton, or else their number.
 Sources: https://mmpose.readthedocs.io/en/latest/user_guides/inference.html and
 https://github.com/open-mmlab/mmpose/blob/main/mmpose/structures/utils.py (split_instances)
 """
@@ -19,6 +19,7 @@ from pose_refine._types import AnyArray
 from pose_refine.formats import pairs
 from pose_refine.formats.arrays import nobody
 from pose_refine.formats.flat import changed_triplets
+from pose_refine.formats.missing import MARKS
 from pose_refine.poses import Poses
 from pose_refine.skeletons import get_skeleton, skeleton_of
 
@@ -49,7 +50,7 @@ def _is_entry(entry: Any) -> bool:
 
 
 def read(poses: Any, skeleton: str | None = None, shape: object = None) -> Poses:
-    """Read the people of one image; `pairs.read` says which joints are missing.
+    """Read the people of one image; `missing.py` says which joints are missing.
 
     Raises:
         ValueError: Several images, no keypoints, other shapes, or no telling which skeleton.
@@ -78,6 +79,8 @@ def _parts(poses: Any) -> list[Any]:
     """
     if isinstance(poses, dict) and "visualization" in poses:
         images = poses["predictions"]
+        if not images:
+            return []
         if len(images) != 1:
             raise ValueError(f"MMPose: expected the predictions of one image, got {len(images)}")
         return images[0] if isinstance(images[0], list) else list(images)
@@ -145,10 +148,13 @@ def write(poses: Poses, like: Any, shape: object = None) -> Any:
     if all(map(_is_sample, parts)):
         out = _samples(poses, before, parts)
     else:
-        out = [_entry(e, changed) for e, changed in zip(parts, changed_triplets(poses, before), strict=True)]
+        out = [
+            _entry(e, changed)
+            for e, changed in zip(parts, changed_triplets(poses, before, MARKS["mmpose"]), strict=True)
+        ]
     if isinstance(like, dict):
         key = "predictions" if "visualization" in like else "instance_info"
-        nested = key == "predictions" and isinstance(like[key][0], list)
+        nested = key == "predictions" and any(isinstance(image, list) for image in like[key])
         whole = copy(like)
         whole[key] = [out] if nested else out
         return whole
@@ -170,7 +176,7 @@ def _sample(sample: Any, after: Poses, before: Poses) -> Any:
     given = _instances(sample)
     instances = given.clone()  # the public way to a copy that shares the fields
     if len(after):
-        keypoints, scores = pairs.put(after, before, given.keypoints, given.keypoint_scores)
+        keypoints, scores = pairs.put(after, before, given.keypoints, given.keypoint_scores, MARKS["mmpose"])
         if "keypoints_visible" in given and _same(given.keypoints_visible, given.keypoint_scores):
             instances.keypoints_visible = scores
         instances.keypoints, instances.keypoint_scores = keypoints, scores

@@ -1,6 +1,6 @@
 """MoveNet's own output: single pose (1, 1, 17, 3) or multi pose (1, 6, 56), as an array, a tensor or anything with
 `__array__` (TensorFlow's). Each joint is y, x, score; coordinates are shares of the image that MoveNet was given,
-from its edges: where it was padded to a square, hand in that square image.
+from its edges: where it was padded to a square, hand in that square image. A joint that is all 0 is missing.
 
 Multi pose always gives six rows: 17 joints, box, score of the person. Rows below LEAST are empty and stay as they are.
 Source: https://www.tensorflow.org/hub/tutorials/movenet; LEAST is the detection_threshold of
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from pose_refine._types import AnyArray
 from pose_refine.formats import pairs
-from pose_refine.formats.arrays import changed, columns
+from pose_refine.formats.arrays import changed
+from pose_refine.formats.missing import MARKS, absent, without, written
 from pose_refine.formats.shares import from_shares, to_shares
 from pose_refine.poses import Poses
 
@@ -43,7 +44,7 @@ def read(poses: Any, skeleton: str | None = None, shape: tuple[int, int] | None 
         ValueError: No `shape`, or another shape of the output.
     """
     values = _joints(_array(poses))[_found(_array(poses))]
-    keypoints = from_shares(values[..., 1::-1], shape)
+    keypoints = without(from_shares(values[..., 1::-1], shape), absent(values))
     return Poses(keypoints, values[..., 2].astype(np.float32), "coco17")
 
 
@@ -67,8 +68,8 @@ def write(poses: Poses, like: Any, shape: tuple[int, int] | None = None) -> Any:
     """A copy of `like` with the joints of `poses`; a tensor of torch, or else an array."""
     given = _array(like)
     values, found = _joints(given).copy(), _found(given)
-    triplets = columns(poses)
-    triplets[..., :2] = to_shares(triplets[..., :2], shape)[..., ::-1]
+    triplets = written(poses, MARKS["movenet"])
+    triplets[poses.present, :2] = to_shares(poses.keypoints, shape)[poses.present, ::-1]
     mask = np.zeros(values.shape[:2], dtype=bool)
     mask[found] = changed(poses, read(like, shape=shape))
     values[mask] = triplets[mask[found]]

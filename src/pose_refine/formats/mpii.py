@@ -1,9 +1,10 @@
 """MPII's annotations: the JSON of HRNet, Simple Baselines and MMPose, here of one image, and the official .mat file.
 
-A list of dicts, one a person: "image", "joints" (16 pairs), "joints_vis", and more. Coordinates count pixels from 1,
-as MATLAB does: their (1, 1) is (0, 0) here. A joint that nobody labelled is (-1, -1) or (0, 0) with "joints_vis" 0; one
-with other coordinates is there, whatever its flag. There is no place for scores: a joint that was missing is written,
-with flag 1, only if it is more likely right than not. Flags of the others stay.
+A list of dicts, one a person: "image", "joints" (16 pairs), "joints_vis", and more. Coordinates count pixels from 1, as
+MATLAB does: their (1, 1) is (0, 0) here. A joint that nobody labelled is (-1, -1) or (0, 0); one with other coordinates
+is there, whatever its flag. (In `people.py`, as for MPII's toolkit, one with flag 1 is there anyway.) There is no place
+for scores: a joint that was missing is written, with flag 1, only if it is more likely right than not. Flags of the
+others stay.
 
 Layouts: https://github.com/leoxiaobin/deep-high-resolution-net.pytorch/blob/master/lib/dataset/mpii.py (JSON, from 1)
   https://github.com/bearpaw/pytorch-pose/blob/master/miscs/gen_mpii.m (the .mat's RELEASE structure)
@@ -23,6 +24,7 @@ from pose_refine.formats import arrays
 from pose_refine.formats.annotations import worth_writing
 from pose_refine.formats.documents import check_one_image
 from pose_refine.formats.flat import DECIMALS
+from pose_refine.formats.missing import MARKS, lost, without, written
 from pose_refine.poses import Poses
 from pose_refine.skeletons import get_skeleton
 
@@ -50,7 +52,8 @@ def read(people: list[Person], skeleton: str | None = None, shape: object = None
     """
     check_one_image([p["image"] for p in people], "MPII JSON")
     keypoints: AnyArray = joints_of(people)
-    return Poses(keypoints, np.full(keypoints.shape[:2], np.nan, dtype=np.float32), SKELETON)
+    scores = np.full(keypoints.shape[:2], np.nan, dtype=np.float32)
+    return Poses(without(keypoints, lost(keypoints + 1, scores, own=True)), scores, SKELETON)
 
 
 def joints_of(people: Sequence[Person]) -> Doubles:
@@ -65,13 +68,14 @@ def joints_of(people: Sequence[Person]) -> Doubles:
 def write(poses: Poses, like: list[Person], shape: object = None) -> list[Person]:
     """A copy of `like` with the joints of `poses`; centre, scale, flags of labelled joints and all else stay."""
     before, out = read(like), deepcopy(like)
-    joints, changed = arrays.columns(poses), arrays.changed(poses, before)
+    joints, changed = written(poses, MARKS["mpii"]), arrays.changed(poses, before)
     moved = changed & ~(poses.keypoints == before.keypoints).all(-1)
     for i, person in enumerate(out):
         for joint in np.flatnonzero(worth_writing(joints[i], moved[i], before.present[i])):
-            person["joints"][joint] = [round(float(v) + 1, DECIMALS) for v in joints[i, joint, :2]]
-            if "joints_vis" in person and not before.present[i, joint]:
-                person["joints_vis"][joint] = 1
+            there = bool(poses.present[i, joint])
+            person["joints"][joint] = [round(float(v) + there, DECIMALS) for v in joints[i, joint, :2]]
+            if "joints_vis" in person and there != before.present[i, joint]:
+                person["joints_vis"][joint] = int(there)
     return out
 
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from pose_refine._types import AnyArray
 from pose_refine.formats import arrays
-from pose_refine.formats.openpose import SKELETON_BY_COUNT, in_pixels
+from pose_refine.formats.missing import MARKS, written
+from pose_refine.formats.openpose import OWN_BY_COUNT, in_pixels
 from pose_refine.poses import Poses
 from pose_refine.skeletons import get_skeleton
 
@@ -32,7 +33,7 @@ def read(datum: Any, skeleton: str | None = None, shape: object = None) -> Poses
         ValueError: Neither None nor of that shape, no telling which skeleton, or not in pixels.
     """
     keypoints = _array(datum, skeleton)
-    poses = in_pixels(arrays.read(keypoints, skeleton or SKELETON_BY_COUNT.get(keypoints.shape[1])))
+    poses = in_pixels(arrays.read(keypoints, skeleton or OWN_BY_COUNT.get(keypoints.shape[1])))
     ids = getattr(datum, "poseIds", None)
     known = ids.tolist() if isinstance(ids, np.ndarray) and ids.shape == (len(poses),) else None
     return Poses(poses.keypoints, poses.scores, poses.skeleton, known)
@@ -40,7 +41,7 @@ def read(datum: Any, skeleton: str | None = None, shape: object = None) -> Poses
 
 def _array(datum: Any, skeleton: str | None) -> AnyArray:
     keypoints = getattr(datum, FIELD)
-    if keypoints is None or np.shape(keypoints) == ():
+    if keypoints is None or np.shape(keypoints) == () or 0 in np.shape(keypoints):
         return np.empty((0, len(get_skeleton(skeleton or "body25").joints), 3), np.float32)
     array = np.asarray(keypoints)
     if array.ndim != 3 or array.shape[2] != 3:
@@ -52,7 +53,7 @@ def write(poses: Poses, like: Any, shape: object = None) -> Any:
     """A shallow copy of the Datum with other poseKeypoints; the array alone where the Datum cannot be copied."""
     keypoints = _array(like, poses.skeleton).copy()
     mask = arrays.changed(poses, read(like, poses.skeleton))
-    keypoints[mask] = arrays.columns(poses)[mask]
+    keypoints[mask] = written(poses, MARKS["openpose_api"])[mask]
     try:
         out = copy.copy(like)
     except TypeError as error:

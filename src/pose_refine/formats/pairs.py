@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from pose_refine._types import AnyArray, Floats
-from pose_refine.formats.arrays import changed, skeleton_name
+from pose_refine.formats.arrays import changed, read_joints
+from pose_refine.formats.missing import ZERO, Mark, written
 from pose_refine.poses import Poses, as_floats
 
 Values = TypeVar("Values", AnyArray, torch.Tensor)
@@ -22,10 +23,7 @@ def as_array(values: AnyArray | torch.Tensor) -> AnyArray:
 
 
 def read(keypoints: AnyArray, scores: AnyArray, skeleton: str | None) -> Poses:
-    """Read two arrays.
-
-    A joint is missing where a coordinate is NaN, where x, y and the score are all 0, or where the score is 0 or less
-    while another joint of that person has more (otherwise the scores say nothing).
+    """Read two arrays; `missing.py` says which joints are missing.
 
     Args:
         keypoints: (N, K, 2) x, y in pixels.
@@ -38,21 +36,13 @@ def read(keypoints: AnyArray, scores: AnyArray, skeleton: str | None) -> Poses:
     joints, values = as_floats(keypoints, "keypoints"), as_floats(scores, "scores")
     if joints.ndim != 3 or joints.shape[2] != 2 or values.shape != joints.shape[:2]:
         raise ValueError(f"expected keypoints (N, K, 2) and scores (N, K), got {joints.shape} and {values.shape}")
-    nowhere = (joints == 0).all(-1) & (values == 0)
-    joints[nowhere | unfound(values, values <= 0)] = np.nan
-    return Poses(joints, values, skeleton_name(joints.shape[1], skeleton))
+    return read_joints(joints, values, skeleton, decoded=True)
 
 
-def unfound(scores: Floats, low: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """`low` (N, K), but False for people all of whose joints are: there the scores say nothing."""
-    known = ~np.isnan(scores) & ~low
-    return low & known.any(1, keepdims=True)
-
-
-def put(after: Poses, before: Poses, keypoints: Values, scores: Values) -> tuple[Values, Values]:
+def put(after: Poses, before: Poses, keypoints: Values, scores: Values, mark: Mark = ZERO) -> tuple[Values, Values]:
     """Copies of `keypoints` and `scores` with the joints that changed; the same kind, dtype and device."""
-    mask = changed(after, before)
-    return filled(keypoints, mask, after.keypoints), filled(scores, mask, after.scores)
+    mask, new = changed(after, before), written(after, mark)
+    return filled(keypoints, mask, new[..., :2]), filled(scores, mask, new[..., 2])
 
 
 def filled(values: Values, mask: NDArray[np.bool_], new: Floats) -> Values:

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from pose_refine._types import Doubles
 from pose_refine.formats import annotations, coco, mpii, posetrack
 from pose_refine.formats.arrays import skeleton_name
+from pose_refine.formats.categories import of_category
 from pose_refine.formats.documents import entries_of, image_of
 from pose_refine.formats.flat import triplets
+from pose_refine.names import file_name, find_image, image_id, image_keys, index_images
 from pose_refine.skeletons import get_skeleton
 
 Entry = dict[str, Any]
@@ -29,7 +31,7 @@ class People:
     """The N people of one image, as a document has them; NaN where it says nothing.
 
     Attributes:
-        image: What the document calls the image: its file name, or in COCO results its id where nothing names it.
+        image: What tells the image apart: its file name, or in COCO's layouts its id where names do not.
         skeleton: What the K joints are.
         keypoints: (N, K, 2) pixels, an integer being a pixel's centre.
         scores: (N, K) of the joints.
@@ -39,6 +41,7 @@ class People:
         head_boxes: (N, 4) x0, y0, x1, y1.
         areas: (N,) square pixels.
         crowd: (N,) True where the entry is a crowd (COCO's iscrowd).
+        counts: (N,) how many labelled joints the entry claims (COCO's num_keypoints).
         ignore_regions: Polygons (M, 2) in which nothing counts.
         video: What tells the videos of one document apart (PoseTrack 2018's "vid_id"), None where nothing does.
         looked_at: Whether the document has any entry for this image, be it one without joints: PoseTrack leaves the
@@ -55,6 +58,7 @@ class People:
     head_boxes: Doubles
     areas: Doubles
     crowd: NDArray[np.bool_]
+    counts: Doubles
     ignore_regions: list[Doubles]
     video: Hashable
     looked_at: bool
@@ -63,23 +67,33 @@ class People:
         return len(self.keypoints)
 
 
-def read(document: Any, skeleton: str | None = None, images: Sequence[Entry] | None = None) -> list[People]:
+def read(
+    document: Any,
+    skeleton: str | None = None,
+    images: Sequence[Entry] | None = None,
+    category: str | None = None,
+    categories: Any = None,
+) -> list[People]:
     """Read a document of many images, in the document's order.
 
     Args:
         document: COCO results or annotations (PoseTrack 2018), PoseTrack 2017 or MPII JSON, as `documents.is_document`.
         skeleton: Which joints they are, where the document does not say and their number does not tell.
-        images: The "images" of COCO annotations, which name the images of COCO results.
+        images: The "images" of the labels, which name the images of predictions.
+        category: Name or id of the category that is read; by default people, see `categories.of_category`.
+        categories: The "categories" of the labels, which name those of COCO results.
 
     Raises:
         ValueError: No such document, or one that is not as it should be.
     """
     entries = entries_of(document)
     if isinstance(document, dict):
-        return [_posetrack(e) for e in entries] if "annolist" in document else _annotations(document, skeleton)
+        if "annolist" in document:
+            return [_posetrack(e) for e in entries]
+        return _annotations(document, skeleton, images, category)
     if mpii.matches(document):
         return [_mpii(name, people) for name, people in _by_image(document).items()]
-    return _results(entries, skeleton, images)
+    return _results(of_category(entries, categories, category), skeleton, images)
 
 
 def nobody(image: Hashable, skeleton: str) -> People:
@@ -112,6 +126,7 @@ def _people(image: Hashable, skeleton: str, values: Doubles, *, looked_at: bool)
         head_boxes=np.full((count, 4), np.nan),
         areas=np.full(count, np.nan),
         crowd=np.zeros(count, dtype=bool),
+        counts=np.full(count, np.nan),
         ignore_regions=[],
         video=None,
         looked_at=looked_at,
@@ -162,24 +177,37 @@ def _posetrack(entry: Entry) -> People:
     )
 
 
-def _annotations(document: Entry, skeleton: str | None) -> list[People]:
-    entries = annotations.people_of(document)
+def _annotations(
+    document: Entry, skeleton: str | None, labels: Sequence[Entry] | None, category: str | None
+) -> list[People]:
+    everybody = annotations.entries_of(document)
+    entries = [e for e in of_category(everybody, document.get("categories"), category) if e.get(annotations.KEY)]
     name = skeleton or annotations.named_skeleton(document, entries)
     found = _by_image(entries)
-    listed = {e.get("image_id") for e in document["annotations"]}
-    try:
-        images = {image["id"]: image for image in document["images"]}
-        names = {id: image["file_name"] for id, image in images.items()}
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"images: expected 'id' and 'file_name' of each image; {error} is not there") from error
+    listed = {image_id(e.get("image_id")) for e in everybody}
+    images = {image_id(image["id"]): image for image in _checked(document["images"])}
     if unknown := sorted(map(str, listed - images.keys())):
         raise ValueError(f"annotations: image_id {unknown[0]} is not among 'images' ({len(unknown)} such)")
+    keys = image_keys(list(images.values())) if labels is None else _keys_in(labels, images)
     count = len(entries[0][annotations.KEY]) // 3 if entries else None
     name = name or (skeleton_name(count, None) if count else "coco17")
-    return [_annotated(names[id], name, found.get(id, []), images[id], id in listed) for id in images]
+    return [_annotated(keys[id], name, found.get(id, []), images[id], id in listed) for id in images]
 
 
-def _annotated(file: str, skeleton: str, people: list[Entry], image: Entry, looked_at: bool) -> People:
+def _checked(images: Sequence[Entry]) -> Sequence[Entry]:
+    """Raises ValueError where an image has no id, or two the same."""
+    index_images(images)
+    return images
+
+
+def _keys_in(labels: Sequence[Entry], images: dict[Hashable, Entry]) -> dict[Hashable, Hashable]:
+    """What the labels' images are told apart by, for each of a document's own: of the same name, or else id."""
+    index, keys = index_images(labels), image_keys(labels)
+    found = {id: find_image(i.get("file_name"), index) or find_image(id, index) for id, i in images.items()}
+    return {id: file_name(images[id]) if image is None else keys[image_id(image["id"])] for id, image in found.items()}
+
+
+def _annotated(file: Hashable, skeleton: str, people: list[Entry], image: Entry, looked_at: bool) -> People:
     regions = zip(image.get("ignore_regions_x") or [], image.get("ignore_regions_y") or [], strict=True)
     joints = _stacked([_annotated_joints(p, skeleton) for p in people], skeleton)
     return replace(
@@ -190,6 +218,7 @@ def _annotated(file: str, skeleton: str, people: list[Entry], image: Entry, look
         head_boxes=_corners(_boxes(people, "bbox_head")),
         areas=_numbers(people, "area"),
         crowd=_numbers(people, "iscrowd") == 1,
+        counts=_numbers(people, "num_keypoints"),
         ignore_regions=[np.array(region, dtype=np.float64).T for region in regions],
         video=image.get("vid_id"),
     )
@@ -201,7 +230,7 @@ def _annotated_joints(person: Entry, skeleton: str) -> Doubles:
     skeleton_name(len(values), skeleton)
     scores = annotations.scores_of(person, values[:, 2])
     flags = annotations.are_flags(values[:, 2]) and not person.get("scores")
-    there = values[:, 2] > 0 if flags else (values != 0).any(-1)
+    there: NDArray[np.bool_] = values[:, 2] > 0 if flags else (values != 0).any(-1)
     values[:, 2] = scores
     values[~there] = np.nan
     return values
@@ -210,8 +239,13 @@ def _annotated_joints(person: Entry, skeleton: str) -> Doubles:
 def _results(entries: list[Entry], skeleton: str | None, images: Sequence[Entry] | None) -> list[People]:
     if bad := next((e for e in entries if not e.get(coco.KEY)), None):
         raise ValueError(f"COCO results: expected 'keypoints' in every entry, got {str(bad)[:80]}")
-    names = {image["id"]: image["file_name"] for image in images or []}
-    return [_result(names.get(id, id), people, skeleton) for id, people in _by_image(entries).items()]
+    index, keys = index_images(images or []), image_keys(images or [])
+    found = {id: find_image(id, index) for id in _by_image(entries)}
+    named = {id: id if image is None else keys[image_id(image["id"])] for id, image in found.items()}
+    together: dict[Hashable, list[Entry]] = {}
+    for id, people in _by_image(entries).items():
+        together.setdefault(named[id], []).extend(people)
+    return [_result(image, people, skeleton) for image, people in together.items()]
 
 
 def _result(image: Hashable, people: list[Entry], skeleton: str | None) -> People:

@@ -17,6 +17,7 @@ from pose_refine._types import AnyArray, Doubles, Floats
 from pose_refine.formats import arrays
 from pose_refine.formats.documents import check_one_image
 from pose_refine.formats.flat import DECIMALS
+from pose_refine.formats.missing import lost, without
 from pose_refine.poses import Poses
 from pose_refine.skeletons import get_skeleton
 
@@ -40,7 +41,8 @@ def read(document: dict[str, Any], skeleton: str | None = None, shape: object = 
     """
     people = people_of(document)
     values: AnyArray = joints_of(people)
-    return Poses(values[..., :2], values[..., 2], SKELETON, [track_of(p) for p in people])
+    keypoints = without(values[..., :2], lost(values[..., :2], values[..., 2]))
+    return Poses(keypoints, values[..., 2].astype(np.float32), SKELETON, [track_of(p) for p in people])
 
 
 def joints_of(people: Sequence[dict[str, Any]]) -> Doubles:
@@ -55,19 +57,25 @@ def joints_of(people: Sequence[dict[str, Any]]) -> Doubles:
 def write(poses: Poses, like: dict[str, Any], shape: object = None) -> dict[str, Any]:
     """A copy of `like` with the joints of `poses`; track ids, boxes, visibility and unchanged joints stay.
 
-    A joint all of 0 (see `identities.erased`) loses its point.
+    A joint that is no longer there loses its point.
     """
     before, out = read(like, poses.skeleton), deepcopy(like)
     joints, changed = arrays.columns(poses), arrays.changed(poses, before)
     for i, person in enumerate(people_of(out)):
         points = _points(person)
         for joint in map(int, np.flatnonzero(changed[i])):
-            if not joints[i, joint].any():  # dropped: missing is to have no point
-                person["annopoints"][0]["point"].remove(points[joint])
+            if np.isnan(joints[i, joint, 0]):  # dropped
+                _drop_points(person, joint)
                 continue
             point = points[joint] if joint in points else _new_point(person, joint)
             _write_point(point, joints[i, joint], before.keypoints[i, joint])
     return out
+
+
+def _drop_points(person: dict[str, Any], joint: int) -> None:
+    """All of them: of two of one id the second would else come in the place of the first."""
+    points = person["annopoints"][0]["point"]
+    points[:] = [p for p in points if number(p, "id") != joint]
 
 
 def _write_point(point: dict[str, Any], new: Floats, old: Floats) -> None:

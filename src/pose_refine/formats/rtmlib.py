@@ -12,7 +12,8 @@ import numpy as np
 
 from pose_refine._types import AnyArray
 from pose_refine.formats import pairs
-from pose_refine.formats.arrays import nobody
+from pose_refine.formats.arrays import nobody, nobodys_skeleton
+from pose_refine.formats.missing import MARKS
 from pose_refine.poses import Poses
 
 OPENPOSE = {18: "coco18"}
@@ -24,8 +25,8 @@ def matches(poses: Any) -> bool:
 
 
 def _nobody(pair: tuple[Any, Any]) -> bool:
-    """Whether these are the tracker's two empty lists, or the arrays of shape (0,) that it makes of them."""
-    return all(p.shape == (0,) if isinstance(p, np.ndarray) else isinstance(p, list) and not p for p in pair)
+    """Whether these are the tracker's two empty lists, or arrays without numbers."""
+    return all(not p.size if isinstance(p, np.ndarray) else isinstance(p, list) and not p for p in pair)
 
 
 def _fit(keypoints: Any, scores: Any) -> bool:
@@ -36,7 +37,7 @@ def _fit(keypoints: Any, scores: Any) -> bool:
 
 
 def read(pair: Pair, skeleton: str | None = None, shape: object = None) -> Poses:
-    """Read keypoints (N, K, 2) and scores (N, K) or (N, K, 1); `pairs.read` says which joints are missing.
+    """Read keypoints (N, K, 2) and scores (N, K) or (N, K, 1); `missing.py` says which joints are missing.
 
     Raises:
         ValueError: Other shapes, not numbers, Inf, or no telling which skeleton.
@@ -45,7 +46,7 @@ def read(pair: Pair, skeleton: str | None = None, shape: object = None) -> Poses
         got = [getattr(p, "shape", type(p).__name__) for p in pair]
         raise ValueError(f"expected a tuple of float arrays, keypoints (N, K, 2) and scores (N, K), got {got}")
     if _nobody(pair):
-        return nobody(skeleton or "coco17")
+        return nobody(skeleton or nobodys_skeleton(np.shape(pair[0])))
     keypoints, scores = pair
     count = keypoints.shape[1]
     return pairs.read(keypoints, scores.reshape(-1, count), skeleton or OPENPOSE.get(count))
@@ -57,5 +58,5 @@ def write(poses: Poses, like: Pair, shape: object = None) -> Pair:
         return like[0].copy(), like[1].copy()
     keypoints, scores = like
     flat = scores.reshape(keypoints.shape[:2])
-    joints, values = pairs.put(poses, read(like, poses.skeleton), keypoints, flat)
+    joints, values = pairs.put(poses, read(like, poses.skeleton), keypoints, flat, MARKS["rtmlib"])
     return joints, values.reshape(scores.shape)

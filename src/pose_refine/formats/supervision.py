@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from pose_refine.formats import pairs
-from pose_refine.formats.arrays import changed, skeleton_name
+from pose_refine.formats.arrays import changed, nobody, nobodys_skeleton, read_joints
+from pose_refine.formats.missing import MARKS, written
 from pose_refine.poses import Poses, as_floats
 
 
@@ -31,22 +32,21 @@ def read(poses: Any, skeleton: str | None = None, shape: object = None) -> Poses
     """
     xy, scores = as_floats(poses.xy, "xy"), getattr(poses, str(_name(poses)))
     if not xy.size:  # KeyPoints.empty() has no joints
-        xy = np.empty((0, 17, 2), dtype=np.float32)
+        return nobody(skeleton or nobodys_skeleton(xy.shape))
     if xy.ndim != 3 or xy.shape[2] != 2:
         raise ValueError(f"KeyPoints: expected xy (N, K, 2), got {xy.shape}")
     known = (
         as_floats(scores, "confidence") if scores is not None and len(xy) else np.full(xy.shape[:2], np.float32("nan"))
     )
-    xy[(xy == 0).all(-1)] = np.nan
-    return Poses(xy, known, skeleton_name(xy.shape[1], skeleton))
+    return read_joints(xy, known, skeleton, own=True)
 
 
 def write(poses: Poses, like: Any, shape: object = None) -> Any:
     """A copy of `like` with other joints and scores; all else is shared."""
     out, name = copy(like), str(_name(like))
     if len(poses):
-        mask = changed(poses, read(like, poses.skeleton))
-        out.xy = pairs.filled(like.xy, mask, poses.keypoints)
+        mask, values = changed(poses, read(like, poses.skeleton)), written(poses, MARKS["supervision"])
+        out.xy = pairs.filled(like.xy, mask, values[..., :2])
         if getattr(like, name) is not None:
-            setattr(out, name, pairs.filled(getattr(like, name), mask, poses.scores))
+            setattr(out, name, pairs.filled(getattr(like, name), mask, values[..., 2]))
     return out

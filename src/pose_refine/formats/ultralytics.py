@@ -1,6 +1,7 @@
 """Ultralytics' `Results` of a pose model (YOLO-pose), or the list of one that predict gives. Never imported.
 
-A joint is missing where x and y are 0: so Ultralytics marks those that it is not sure of. `conf` may be None. Boxes,
+A joint is missing where x and y are 0: so Ultralytics marks those that it is not sure of. `conf` may be None. Nobody is
+`data` of shape (1, 0, 51), or whatever has no numbers. Boxes,
 masks, names and speed stay; track ids are the people's ids. Coordinates are taken as they are: where a pixel's centre
 lies is not documented. Source: https://docs.ultralytics.com/reference/engine/results/
 """
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from pose_refine.formats import pairs
-from pose_refine.formats.arrays import changed, columns, skeleton_name
+from pose_refine.formats.arrays import changed, nobody, nobodys_skeleton, read_joints
+from pose_refine.formats.missing import MARKS, written
 from pose_refine.poses import Poses
 
 CACHED = {"xy", "xyn", "conf"}  # views of `data`, kept when first asked for
@@ -31,7 +33,7 @@ def _data(poses: Any) -> Any:
     if keypoints is None:
         raise ValueError("Ultralytics Results: expected keypoints: a pose model's output, such as yolo11n-pose")
     data = keypoints.data
-    if data.ndim != 3 or data.shape[2] not in (2, 3):
+    if 0 not in data.shape and (data.ndim != 3 or data.shape[2] not in (2, 3)):
         raise ValueError(f"Ultralytics Results: expected keypoints (N, K, 2 or 3), got {tuple(data.shape)}")
     return data
 
@@ -43,22 +45,24 @@ def read(poses: Any, skeleton: str | None = None, shape: object = None) -> Poses
         ValueError: No keypoints, another shape, or no telling which skeleton.
     """
     values = np.asarray(pairs.as_array(_data(poses)), dtype=np.float32)
-    missing = (values[..., :2] == 0).all(-1, keepdims=True)
+    if not values.size:
+        return nobody(skeleton or nobodys_skeleton(values.shape))
     scores = values[..., 2] if values.shape[2] == 3 else np.full(values.shape[:2], np.nan, dtype=np.float32)
-    keypoints = np.where(missing, np.float32(np.nan), values[..., :2])
     ids = getattr(_result(poses).boxes, "id", None)
-    name = skeleton_name(values.shape[1], skeleton)
-    return Poses(keypoints, scores, name, None if ids is None else [int(i) for i in ids.tolist()])
+    known = None if ids is None else [int(i) for i in ids.tolist()]
+    return read_joints(values[..., :2], scores, skeleton, known, own=True)
 
 
 def write(poses: Poses, like: Any, shape: object = None) -> Any:
     """A copy of `like` with other keypoints, in memory of the same kind; all else is shared."""
     result, data = _result(like), _data(like)
+    if not len(poses):
+        return like
     mask = changed(poses, read(like, poses.skeleton))
     keypoints = copy(result.keypoints)
     for name in CACHED & vars(keypoints).keys():
         delattr(keypoints, name)
-    keypoints.data = pairs.filled(data, mask, columns(poses)[..., : data.shape[2]])
+    keypoints.data = pairs.filled(data, mask, written(poses, MARKS["ultralytics"])[..., : data.shape[2]])
     out = copy(result)
     out.keypoints = keypoints
     return [out] if isinstance(like, list) else out

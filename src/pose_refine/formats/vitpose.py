@@ -3,6 +3,7 @@
 That is a list of images, each a list of people, each a dict of tensors: keypoints (K', 2), scores (K',), labels (K',),
 bbox. Taken are a list of one image, or that image's own list. A threshold drops joints: `labels` say which are there.
 A joint that was dropped and is recovered comes back with its label, in the order of labels; recover=False adds none.
+One that is dropped loses its label.
 The keypoints are COCO's, or COCO-WholeBody's where a label is 17 or more; skeleton= says otherwise.
 Source: https://huggingface.co/docs/transformers/model_doc/vitpose
 """
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from pose_refine._types import Floats
 from pose_refine.formats import pairs
 from pose_refine.formats.arrays import changed
+from pose_refine.formats.missing import MARKS, written
 from pose_refine.poses import Poses
 from pose_refine.skeletons import get_skeleton
 
@@ -50,7 +52,7 @@ def _people(poses: list[Any]) -> list[Person]:
 
 
 def read(poses: list[Any], skeleton: str | None = None, shape: object = None) -> Poses:
-    """Read the people of one image; joints that no label names are missing, others as `pairs.read` says.
+    """Read the people of one image; joints that no label names are missing, others as `missing.py` says.
 
     Raises:
         ValueError: Several images, other shapes, or labels that the skeleton has not.
@@ -84,17 +86,20 @@ def _joints(person: Person) -> tuple[Floats, Floats]:
 def write(poses: Poses, like: list[Any], shape: object = None) -> list[Any]:
     """New lists of new dicts with the joints of `poses`, of the same dtypes and devices; boxes are shared."""
     mask = changed(poses, read(like, poses.skeleton))
-    rows = zip(_people(like), mask, poses.keypoints, poses.scores, strict=True)
+    rows = zip(_people(like), mask, poses.present, written(poses, MARKS["vitpose"]), strict=True)
     out = [_written(*row) for row in rows]
     return [out] if like and isinstance(like[0], list) else out
 
 
-def _written(person: Person, mask: NDArray[np.bool_], keypoints: Floats, scores: Floats) -> Person:
-    """A copy of `person` with the joints (K,) of `mask`; those that had no label are added."""
+def _written(person: Person, mask: NDArray[np.bool_], present: NDArray[np.bool_], values: Floats) -> Person:
+    """A copy of `person` with the joints (K,) of `mask`; those that had no label are added, dropped ones lose it."""
+    keypoints, scores = values[:, :2], values[:, 2]
     labels = person["labels"]
-    added = np.setdiff1d(np.flatnonzero(mask), labels.cpu().numpy())
+    added = np.setdiff1d(np.flatnonzero(mask & present), labels.cpu().numpy())
     every = torch.cat([labels, torch.from_numpy(added).to(labels)])
     order = every.argsort(stable=True) if len(added) else torch.arange(len(every))
+    dropped = mask & ~present
+    order = order[torch.from_numpy(~dropped[every[order].cpu().numpy()])]
     joints = every[order].cpu().numpy()
     return {
         **person,
@@ -104,9 +109,13 @@ def _written(person: Person, mask: NDArray[np.bool_], keypoints: Floats, scores:
     }
 
 
+def _top(order: torch.Tensor) -> int:
+    return int(order.max()) if len(order) else -1
+
+
 def _grown(values: torch.Tensor, order: torch.Tensor, mask: NDArray[np.bool_], new: Floats) -> torch.Tensor:
     """`values` with as many rows as `order`, in that order; those of `mask` are `new`."""
-    more = values.new_zeros((len(order) - len(values), *values.shape[1:]))
+    more = values.new_zeros((max(0, _top(order) + 1 - len(values)), *values.shape[1:]))
     out = torch.cat([values.detach(), more])[order.to(values.device)]
     out[torch.from_numpy(mask)] = torch.from_numpy(new[mask]).to(out)
     return out

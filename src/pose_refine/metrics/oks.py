@@ -89,6 +89,7 @@ def oks_ap(
     sigmas: AnyArray,
     boxes: AnyArray | None = None,
     crowd: AnyArray | None = None,
+    counts: AnyArray | None = None,
 ) -> dict[str, float]:
     """COCO's average precision and recall of keypoints, by pycocotools.
 
@@ -103,6 +104,8 @@ def oks_ap(
         boxes: (G, 4) x0, y0, x1, y1. People without labelled joints and with a box are regions to ignore: predictions
             there are no mistakes. Without a box (None, NaN) they are left out.
         crowd: (G,) True for crowds: they are ignored, and may match many predictions.
+        counts: (G,) how many joints are said to be labelled; people of whom it is 0 are regions to ignore. NaN, or
+            None, where nothing is said: those that are.
 
     Returns:
         `MEASURES` to percent; NaN where there is nobody of that size.
@@ -115,10 +118,12 @@ def oks_ap(
     known = there(truth)
     boxes = np.full((len(truth), 4), np.nan) if boxes is None else np.asarray(boxes, dtype=np.float64)
     crowd = np.zeros(len(truth), dtype=bool) if crowd is None else crowd
+    said = np.full(len(truth), np.nan) if counts is None else counts
+    counts = np.where(np.isnan(said), known.sum(1), said)
     numbers = {name: i for i, name in enumerate(dict.fromkeys([*truth_images, *images]))}
     labels = [
         {"id": g + 1, "image_id": numbers[truth_images[g]], "category_id": 1, "area": float(areas[g]),
-         "iscrowd": int(crowd[g]), "num_keypoints": int(known[g].sum()), "keypoints": _flat(truth[g], known[g]),
+         "iscrowd": int(crowd[g]), "num_keypoints": int(counts[g]), "keypoints": _flat(truth[g], known[g]),
          "bbox": _width_height(boxes[g])}
         for g in range(len(truth)) if known[g].any() or not np.isnan(boxes[g]).any()
     ]  # fmt: skip

@@ -122,5 +122,6 @@ def oks_arrays(pairs: Sequence[Pair], skeleton: str) -> dict[str, Any]:
         "areas": np.concatenate([truth.areas for truth, _ in pairs]),
         "truth_images": [truth.image for truth, _ in pairs for _ in range(len(truth))],
         "boxes": np.concatenate([truth.boxes for truth, _ in pairs]),
+        "counts": np.concatenate([truth.counts for truth, _ in pairs]),
         "crowd": np.concatenate([truth.crowd for truth, _ in pairs]),
     }

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from pose_refine._types import AnyArray, Floats
 from pose_refine.crops import GREY, OTHERS
+from pose_refine.opencv import path_for_opencv, told
 from pose_refine.skeletons import COCO_JOINTS, NETWORK, SKELETONS, convert
 from pose_refine.training.distributed import first
 from pose_refine.training.synthesis import Truth
@@ -273,7 +274,8 @@ def load_images(people: People, side: int) -> tuple[Tensor, People]:
     out = torch.full((len(people.files), side, side, 3), GREY, dtype=torch.uint8)
     scale = np.ones(len(people.files), dtype=np.float32)
     for i, file in enumerate(tqdm(people.files, desc="reading images", mininterval=2, disable=not first())):
-        image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+        with told(file):
+            image = cv2.imread(path_for_opencv(file), cv2.IMREAD_COLOR)
         if image is None:
             raise ValueError(f"{file}: expected an image")
         scale[i] = min(1.0, side / max(image.shape[:2]))
