@@ -29,7 +29,7 @@ import tables_mpii
 from figures import Compared
 from papers import nearest_start
 from quality import machine
-from runs import DevSet, Step, refined, remembered, run_all, tinypose_again, without_pose
+from runs import DevSet, Instead, refined, run_all
 from tinypose import TinyPose
 from tqdm import tqdm
 from writing import PARTIAL, Progress, chosen, rounded
@@ -118,7 +118,7 @@ def harm(mpii: MpiiSet, before: np.ndarray, after: np.ndarray, leave_out: tuple[
     return {name: found[name] for name in ("harm", "loosen")}
 
 
-def measure(refiner: Refiner, again: dict[str, Step], mpii: MpiiSet, poses: np.ndarray, name: str, cache: Path | None):
+def measure(refiner: Refiner, instead: Instead, mpii: MpiiSet, poses: np.ndarray, name: str) -> dict:
     """All figures of one method."""
     refine, people = refined(refiner, MPII.name), mpii.dev.people
     after = run_all(people, poses, refine)
@@ -128,10 +128,7 @@ def measure(refiner: Refiner, again: dict[str, Step], mpii: MpiiSet, poses: np.n
     out["level"] = before_after(mpii, level, run_all(people, level, refine))
     for key, threshold in (("groups", HIT), ("groups_fine", FINE)):
         out[key] = [groups(mpii, p, threshold) for p in (poses, after)]
-    ways = {"before": poses, "after": after}
-    ways |= {way: remembered(cache, f"mpii_{name}_{way}", people, poses, step) for way, step in again.items()}
-    for way, looks in (("no_pose", 1), ("no_pose_twice", 2)):
-        ways[way] = run_all(people, poses, without_pose(refiner, looks, MPII.name))
+    ways = {"before": poses, "after": after, **instead(people, poses, MPII.name, f"mpii_{name}")}
     leave_out = (*NOT_COUNTED, *HEAD)
     out["limbs"] = {way: {**accuracy(mpii, p, leave_out), **harm(mpii, poses, p, HEAD)} for way, p in ways.items()}
     start = out["before"]["pckh"], out["before"]["auc"]
@@ -146,16 +143,15 @@ def measure_all(arguments: argparse.Namespace) -> dict:
     source = weights.find(arguments.weights)
     refiner = Refiner.from_pretrained(source, device="cpu")
     out: dict = {"sha256": weights.read_config(source).sha256, "machine": machine(), "methods": {}}
-    tiny = TinyPose(arguments.tinypose)
-    again = {w: tinypose_again(tiny, n, MPII.name) for w, n in (("tinypose", 1), ("tinypose_twice", 2))}
     about = {"sha256": out["sha256"], **{k: getattr(arguments, k) for k in ("split", "limit")}}
     progress = Progress(arguments.out, {**about, "tinypose": arguments.tinypose.stem})
     files = (arguments.data / "predictions" / f"mpii_{arguments.split}").glob("*.npz")
     methods = chosen(sorted(path.stem for path in files), arguments.methods)
     mpii, poses = read_mpii(arguments.data, arguments.split, methods, arguments.limit)
     cache = arguments.cache and arguments.cache / arguments.tinypose.stem
+    instead = Instead(refiner, TinyPose(arguments.tinypose), cache)
     for name in tqdm(methods, desc="methods"):
-        out["methods"][name] = progress.measured(name, partial(measure, refiner, again, mpii, poses[name], name, cache))
+        out["methods"][name] = progress.measured(name, partial(measure, refiner, instead, mpii, poses[name], name))
     return out
 
 

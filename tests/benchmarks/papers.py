@@ -27,7 +27,7 @@ POSEREFINER = (
 POSEFIX = ((56.6, 63.9), (61.7, 66.7), (62.9, 67.2), (68.6, 71.8), (71.1, 73.6), (75.5, 76.7))
 HEAD_OF_NECK = 1.4286  # head box's diagonal over the distance from neck to head top: our stand-in for MPII's box
 LEAST = 50  # people; of fewer a metric says little
-STEPS = 100  # how finely the number of people is tried
+STEPS = 50  # how finely the number of people is tried
 NEAR = 1.0  # points above the paper's start at most
 
 

@@ -28,11 +28,10 @@ from pathlib import Path
 import figures
 import numpy as np
 import papers
-import runs
 import tables
 import torch
-from figures import Compared
-from runs import JOINTS, DevSet, Step, refined, run_all
+from figures import COCO, Compared
+from runs import JOINTS, DevSet, Instead, read_coco_dev, read_lsp_dev, refined, run_all
 from tinypose import TinyPose
 from torch import Tensor
 from tqdm import tqdm
@@ -44,23 +43,19 @@ from pose_refine.training.movenet import MoveNet
 
 REMOVED = 0.2  # share of a person's joints, the lowest-scored, that recovery is measured on
 # How each set is read, and the rows of the paper that it stands for.
-SETS = {"coco": (runs.read_coco_dev, papers.posefix_rows), "lsp": (runs.read_lsp_dev, papers.poserefiner_rows)}
+SETS = {"coco": (read_coco_dev, papers.posefix_rows), "lsp": (read_lsp_dev, papers.poserefiner_rows)}
 
 
-def measure(
-    refiner: Refiner, again: dict[str, Step], dev: DevSet, name: str, paper_rows: Callable, cache: Path | None
-) -> dict:
-    """All figures of one estimator; the steps `again` estimate anew, and need none of our weights."""
-    poses = dev.predicted(dev.people.estimators.index(name))
+def measure(refiner: Refiner, instead: Instead, dev: DevSet, name: str, paper_rows: Callable) -> dict:
+    """All figures of one estimator."""
+    people, poses = dev.people, dev.predicted(dev.people.estimators.index(name))
     joints = np.isfinite(poses[..., 0]).any(0)
-    others = {way: runs.remembered(cache, f"{name}_{way}", dev.people, poses, step) for way, step in again.items()}
     with counted_looks(refiner) as looks:
-        after = run_all(dev.people, poses, refined(refiner))
+        after = run_all(people, poses, refined(refiner))
     compared = Compared(dev, poses, after, joints)
     row = {"all": compared.only(), "joints": figures.by_joint(compared), "people": figures.by_person(compared)}
     row["looks"] = sum(looks) / np.isfinite(after[..., 0]).any(1).sum()
-    for way, count in (("no_pose", 1), ("no_pose_twice", 2)):
-        others[way] = run_all(dev.people, poses, runs.without_pose(refiner, count))
+    others = instead(people, poses, COCO.name, name)
     row |= {way: Compared(dev, poses, found, joints).only() for way, found in others.items()}
     row["errors"] = [figures.error_classes(compared, p) for p in (compared.before, compared.after)]
     row["ap"] = ap_by_scores(dev, poses, after)
@@ -136,24 +131,18 @@ def measure_all(arguments: argparse.Namespace) -> tuple[dict, bool]:
     out: dict = {"sha256": weights.read_config(source).sha256, "machine": machine(), "sets": {}}
     about = {"sha256": out["sha256"], **{k: getattr(arguments, k) for k in ("split", "limit")}}
     progress = Progress(arguments.out, {**about, "tinypose": arguments.tinypose.stem})
-    again, cache = others(arguments.trunk, arguments.tinypose), arguments.cache
+    thunder = MoveNet("thunder", arguments.trunk).eval()
+    instead = Instead(refiner, TinyPose(arguments.tinypose), arguments.cache, thunder)
     devs = {name: read(arguments.data, arguments.split, arguments.limit) for name, (read, _) in SETS.items()}
     whole = True
     for name, dev in devs.items():
         some, done = chosen(dev.people.estimators, arguments.estimators), {}
         for e in tqdm(some, desc=name):
-            done[e] = progress.measured(f"{name} {e}", partial(measure, refiner, again, dev, e, SETS[name][1], cache))
+            done[e] = progress.measured(f"{name} {e}", partial(measure, refiner, instead, dev, e, SETS[name][1]))
         out["sets"] |= {name: done} if done else {}
         whole &= some == dev.people.estimators
     out["perfect"] = progress.measured("perfect", partial(perfect, refiner, devs["coco"]))
     return out, whole
-
-
-def others(trunk: Path, tinypose: Path) -> dict[str, Step]:
-    """What a user could do instead, without our weights."""
-    tiny = TinyPose(tinypose)
-    ways = {"tinypose": runs.tinypose_again(tiny, 1), "tinypose_twice": runs.tinypose_again(tiny, 2)}
-    return {**ways, "thunder": runs.thunder_again(MoveNet("thunder", trunk).eval())}
 
 
 def machine(device: str = "cpu", dtype: str = "float32") -> str:

@@ -61,26 +61,25 @@ def wrong(dev: DevSet, poses: np.ndarray, step: Step) -> dict:
         "anywhere": damage.anywhere(shapes(dev), poses.shape[1], rng),
         "another": damage.on_another(poses, image, rng),
     }
-    half, out = damage.half_of_each_image(known(poses), image, rng), {}
+    out = {}
     for count in COUNTS:
         which = damage.drawn_joints(present, count, np.random.default_rng(SEED + 1))
-        out |= {f"{k} {n}": v for (k, n), v in of_the_others(dev, poses, step, places, which, count).items()}
-    nearest = {"exchanged": damage.on_nearest(poses, image)}
-    return out | {k: v for (k, _), v in of_the_others(dev, poses, step, nearest, half, 0).items()}
+        found = of_the_others(dev, poses, step, places, which)
+        out |= {f"{kind} {count}": row for kind, row in found.items()}
+    half = damage.half_of_each_image(known(poses), image, rng)
+    return out | of_the_others(dev, poses, step, {"exchanged": damage.on_nearest(poses, image)}, half)
 
 
 def of_the_others(
-    dev: DevSet, poses: np.ndarray, step: Step, places: dict[str, np.ndarray], which: np.ndarray, count: int
-) -> dict[tuple[str, int], dict]:
+    dev: DevSet, poses: np.ndarray, step: Step, places: dict[str, np.ndarray], which: np.ndarray
+) -> dict[str, dict]:
     """Joints `which` (P, K) put at each of `places`: figures of the rest, of people of whom any was."""
     missing, out = run_all(dev.people, damage.without(poses, which), step), {}
     for kind, place in places.items():
         given, moved = damage.replaced(poses, place, which)
         others = known(poses) & ~which & moved.any(1, keepdims=True)
-        after = run_all(dev.people, given, step)
-        out[kind, count] = {
-            name: Compared(dev, poses, found, others).only() for name, found in (("missing", missing), ("wrong", after))
-        }
+        answers = {"missing": missing, "wrong": run_all(dev.people, given, step)}
+        out[kind] = {name: Compared(dev, poses, found, others).only() for name, found in answers.items()}
     return out
 
 

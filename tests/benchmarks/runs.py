@@ -20,7 +20,7 @@ from pose_refine.training.movenet import MoveNet
 
 JOINTS = 17  # COCO's: what the estimators give
 SIDE = 32  # pixels more on each side than the refiner's crop: MoveNet takes squares
-Step = Callable[[np.ndarray, np.ndarray], np.ndarray]  # image RGB, poses (n, K, 3) -> (n, K, 3)
+Step = Callable[[np.ndarray, np.ndarray], np.ndarray]  # image RGB, poses (n, K, 2 or 3) -> (n, K', 3)
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,15 @@ def first_images(dev: DevSet, images: int | None) -> DevSet:
 
 
 def run_all(people: People, poses: np.ndarray, step: Step) -> np.ndarray:
-    """`step` on all people of an image at once who have a pose (P, K, C); (P, K, 3), NaN for the others."""
-    out = np.full((*poses.shape[:2], 3), np.nan, np.float32)
-    for together in tqdm(by_image(people, poses), desc="images", leave=False, mininterval=2):
-        out[together] = step(read_rgb(people, together[0]), poses[together])
+    """`step` on all people of an image at once who have a pose (P, K, C); (P, K', 3), NaN for the others."""
+    rows = by_image(people, poses)
+    found = [
+        step(read_rgb(people, together[0]), poses[together])
+        for together in tqdm(rows, desc="images", leave=False, mininterval=2)
+    ]
+    out = np.full((len(poses), found[0].shape[1] if found else poses.shape[1], 3), np.nan, np.float32)
+    for together, answer in zip(rows, found, strict=True):
+        out[together] = answer
     return out
 
 
@@ -95,18 +100,14 @@ def refined(refiner: Refiner, skeleton: str = "coco17") -> Step:
     return lambda image, poses: refiner.refine(image, poses, skeleton=skeleton)
 
 
-def without_pose(refiner: Refiner, looks: int, skeleton: str = "coco17") -> Step:
-    """The same network on the same crop, which comes from the pose, without any pose maps; looking twice, the second
-    time at what it found itself."""
+def without_pose(refiner: Refiner) -> Step:
+    """The same network on the same crop, which comes from the pose (19 joints, the network's), without any pose maps."""
 
     def step(image: np.ndarray, poses: np.ndarray) -> np.ndarray:
-        nothing, rows = np.full((len(poses), len(NETWORK.joints), 2), np.nan, np.float32), np.arange(len(poses))
-        _, matrices = where_to_cut(poses, SKELETONS[skeleton], image.shape[:2])
+        nothing = np.full((len(poses), len(NETWORK.joints), 2), np.nan, np.float32)
+        _, matrices = where_to_cut(poses, NETWORK, image.shape[:2])
         scene = Scene(Picture(image, "rgb"), nothing, nothing, matrices)
-        found = refiner._refine_crops(scene, rows, 64)
-        if looks == 2:
-            found = refiner._refine_crops(scene.closer(found), rows, 64)
-        return convert(found, NETWORK, SKELETONS[skeleton])
+        return refiner._refine_crops(scene, np.arange(len(poses)), 64)
 
     return step
 
@@ -133,15 +134,45 @@ def square_maps(poses: np.ndarray) -> np.ndarray:
     return matrices
 
 
-def tinypose_again(tinypose: TinyPose, looks: int, skeleton: str = "coco17") -> Step:
-    """TinyPose on the box of the pose, and with two looks again on the box of what it found."""
+def tinypose_again(tinypose: TinyPose) -> Step:
+    """TinyPose on the box of the pose."""
+    return lambda image, poses: tinypose(image, boxes_of(poses))
 
-    def step(image: np.ndarray, poses: np.ndarray) -> np.ndarray:
-        for _ in range(looks):
-            poses = tinypose(image, boxes_of(poses))
-        return convert(poses, SKELETONS["coco17"], SKELETONS[skeleton])
 
-    return step
+@dataclass(frozen=True)
+class Instead:
+    """What one could do with poses instead of refining them: look without them, and look again at what that found.
+
+    Attributes:
+        refiner: Whose network.
+        tinypose: The estimator to run again.
+        cache: Folder to keep the poses in that do not depend on the refiner, or None.
+        movenet: MoveNet Thunder, to run again on COCO's joints, or None.
+    """
+
+    refiner: Refiner
+    tinypose: TinyPose
+    cache: Path | None
+    movenet: MoveNet | None = None
+
+    def __call__(self, people: People, poses: np.ndarray, skeleton: str, name: str) -> dict[str, np.ndarray]:
+        """Ways to poses (P, K, 3) of the same people and skeleton as those given, of an estimator of that `name`."""
+        source, coco = SKELETONS[skeleton], SKELETONS["coco17"]
+
+        def kept(way: str, given: np.ndarray, step: Step) -> np.ndarray:
+            return remembered(self.cache, f"{name}_{way}", people, given, step)
+
+        blind = run_all(people, convert(poses, source, NETWORK), without_pose(self.refiner))
+        tiny = kept("tinypose", poses, tinypose_again(self.tinypose))
+        found = {
+            "no_pose": (blind, NETWORK),
+            "no_pose_twice": (run_all(people, blind, without_pose(self.refiner)), NETWORK),
+            "tinypose": (tiny, coco),
+            "tinypose_twice": (kept("tinypose_twice", tiny, tinypose_again(self.tinypose)), coco),
+        }
+        if self.movenet is not None:
+            found["thunder"] = kept("thunder", poses, thunder_again(self.movenet)), coco
+        return {way: convert(theirs, joints, source) for way, (theirs, joints) in found.items()}
 
 
 def remembered(folder: Path | None, name: str, people: People, poses: np.ndarray, step: Step) -> np.ndarray:

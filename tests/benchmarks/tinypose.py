@@ -139,25 +139,28 @@ def check(tinypose: TinyPose, data: Path, split: str, model: str, limit: int | N
     """Recall of people on their ground-truth boxes, here and in the file of predictions."""
     truth = json.loads((data / "coco" / f"person_keypoints_{split}.json").read_text())
     files = {image["id"]: data / "coco" / split / image["file_name"] for image in truth["images"]}
-    with np.load(data / "predictions" / f"coco_{split}" / f"{model}.npz") as stored:
-        known = dict(zip(stored["ann_id"].tolist(), stored["keypoints"][:, :17], strict=True))
+    with np.load(data / "predictions" / f"coco_{split}" / f"{model}.npz") as z:
+        known = dict(zip(z["ann_id"].tolist(), z["keypoints"][:, :17], strict=True))
     people = [a for a in truth["annotations"] if a["num_keypoints"] >= 8 and a["bbox"][3] >= 64 and a["id"] in known]
     people = people[:limit]
+    stored = np.stack([known[a["id"]] for a in people])
+    found = {"in the file": stored}
+    for name, tinypose.flip in (("without flip", False), ("with flip", True)):
+        found[name] = np.stack([on_own_box(tinypose, files, person) for person in tqdm(people, desc=name)])
     labels = np.array([a["keypoints"] for a in people], np.float32).reshape(-1, 17, 3)
     labels[labels[..., 2] == 0] = np.nan
-    area = np.array([a["area"] for a in people])
-    found: dict[str, list[np.ndarray]] = {"without flip": [], "with flip": []}
-    for person in tqdm(people, desc=model):
-        image = cv2.imread(str(files[person["image_id"]]))[:, :, ::-1]
-        box = np.array(person["bbox"])[None]
-        box[:, 2:] += box[:, :2]
-        for tinypose.flip, poses in zip((False, True), found.values(), strict=True):
-            poses.append(tinypose(np.ascontiguousarray(image), box)[0])
-    stored_poses = np.stack([known[a["id"]] for a in people])
-    for name, poses in {**found, "in the file": list(stored_poses)}.items():
-        recall = oks_recall(np.stack(poses), labels[..., :2], area, np.ones(17, bool), sigmas_of("coco17"))
-        gap = np.linalg.norm(np.stack(poses)[..., :2] - stored_poses[..., :2], axis=-1)
-        print(f"{name}: recall {recall:.1f} of {len(people)}, median distance to the file {np.median(gap):.3f} px")
+    area, every = np.array([a["area"] for a in people]), np.ones(17, bool)
+    for name, poses in found.items():
+        recall = oks_recall(poses, labels[..., :2], area, every, sigmas_of("coco17"))
+        gap = np.median(np.linalg.norm(poses[..., :2] - stored[..., :2], axis=-1))
+        print(f"{name}: recall {recall:.1f} of {len(people)} people, median distance to the file {gap:.3f} px")
+
+
+def on_own_box(tinypose: TinyPose, files: dict[int, Path], person: dict) -> np.ndarray:
+    """(17, 3) of a COCO annotation, on its box."""
+    left, top, width, height = person["bbox"]
+    image = np.ascontiguousarray(cv2.imread(str(files[person["image_id"]]))[:, :, ::-1])
+    return tinypose(image, np.array([[left, top, left + width, top + height]]))[0]
 
 
 def main() -> None:
