@@ -101,7 +101,7 @@ def refined(refiner: Refiner, skeleton: str = "coco17") -> Step:
 
 
 def without_pose(refiner: Refiner) -> Step:
-    """The same network on the same crop, which comes from the pose (19 joints, the network's), without any pose maps."""
+    """The same network on the same crop, which comes from the pose (the network's 19 joints), without pose maps."""
 
     def step(image: np.ndarray, poses: np.ndarray) -> np.ndarray:
         nothing = np.full((len(poses), len(NETWORK.joints), 2), np.nan, np.float32)
