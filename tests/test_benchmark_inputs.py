@@ -1,11 +1,14 @@
 """What the benchmarks do before anything is refined: crops and peaks of TinyPose, damage, choices of people."""
 
+import cv2
 import damage
 import mpii
 import numpy as np
 import papers
 import pytest
+import robustness
 import runs
+import tables_robustness
 import tinypose
 import writing
 
@@ -195,3 +198,51 @@ def test_an_interrupted_run_goes_on(tmp_path):
     assert again.measured("x", pytest.fail) == {"after": 1.2346}
     assert writing.Progress(out, {"sha256": "b"}).measured("x", lambda: 2) == 2  # of other weights
     assert not out.exists()
+
+
+@pytest.fixture
+def dev(tmp_path):
+    """Two people in one image, both measured, all joints labelled, 200 pixels tall, 150 apart."""
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((300, 400, 3), np.uint8))
+    one = np.random.default_rng(5).uniform([20, 20], [120, 220], (17, 2)).astype(np.float32)
+    keypoints = np.full((2, 19, 2), np.nan, np.float32)
+    keypoints[:, :17] = one, one + np.array([150, 10])
+    nothing = np.zeros((2, 0, 19, 3), np.float32)
+    people = People(keypoints, np.full(2, 9000.0), np.zeros(2, int), [tmp_path / "a.png"], nothing, [], np.ones(2))
+    return runs.DevSet(people, np.arange(2))
+
+
+def unchanged(image, poses):
+    """A refiner that leaves everything as it is."""
+    return poses
+
+
+def test_robustness_of_a_refiner_that_does_nothing(dev):
+    """Others keep their places, turned and shrunk people come back where they were, and the page shows it all."""
+    poses = np.concatenate([dev.truth, np.full((2, 17, 1), 0.9, np.float32)], -1)
+    found = {check: measure(dev, poses, unchanged) for check, measure in robustness.CHECKS.items()}
+    rows = [found["came"], *found["turned"].values(), *found["shrunk"].values()]
+    rows += [row for kind in found["wrong"].values() for row in kind.values()]
+    assert {(row["people"], row["before"], row["after"], row["harm"]) for row in rows} == {(2, 100, 100, 0)}
+    assert all(row["oks_after"] == pytest.approx(1) for row in found["shrunk"].values())
+    assert found["limbs"]["apart"] == {"pairs": 8, "before": 0, "after": 0}
+    about = {"limit": None, "flip": "off", "machine": "a computer", "sha256": "0" * 64}
+    page = tables_robustness.page({**about, "estimators": {"posenet": found}})
+    assert page.count("PoseNet MobileNetV1") == 10 + 1 + 1 + 1
+
+
+def test_two_limbs_in_one_place_are_counted(dev):
+    """Of the first person one wrist alone is labelled; both people's left wrists come out on the right ones."""
+    dev.people.keypoints[0, 9] = np.nan
+    poses = np.concatenate([dev.truth, np.full((2, 17, 1), 0.9, np.float32)], -1)
+    poses[0, 9] = [5, 5, 0.9]
+
+    def one_wrist(image, given):
+        out = given.copy()
+        out[:, 9] = out[:, 10]
+        return out
+
+    found = robustness.limbs(dev, poses, one_wrist)
+    assert found["apart"] == {"pairs": 7, "before": 0, "after": pytest.approx(100 / 7)}
+    assert found["one"] == {"pairs": 1, "before": 0, "after": 100}
+    assert found["missing"] == {"after": 100, "score": pytest.approx(0.9)}
