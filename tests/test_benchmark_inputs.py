@@ -155,6 +155,7 @@ def test_the_surest_people_until_the_metric_is_as_low():
 
     least, some, too_low, too_good = papers.surest(sure, figure, [100, 80, 101, 40])
     assert (len(least), len(some), too_low, too_good) == (50, 70, None, None)
+    assert papers.surest(sure[:49], len, [40]) == [None]
 
 
 def test_sureness_is_the_mean_of_the_scores_there_are(poses):

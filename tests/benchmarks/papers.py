@@ -48,7 +48,9 @@ def surest(sure: np.ndarray, figure: Callable[[np.ndarray], float], goals: Seque
         Rows (M,) for each goal; None where no number of people (LEAST at least) gives it, or within NEAR above it.
     """
     order = np.argsort(-sure, kind="stable")
-    counts = np.unique(np.linspace(min(LEAST, len(order)), len(order), STEPS).astype(int))
+    if len(order) < LEAST:
+        return [None] * len(goals)
+    counts = np.unique(np.linspace(LEAST, len(order), STEPS).astype(int))
     found = np.array([figure(order[:count]) for count in counts])
     return [_most(order, counts, found, goal) for goal in goals]
 
