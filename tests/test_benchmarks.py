@@ -6,10 +6,10 @@ import figures
 import numpy as np
 import pytest
 import roofline
-import scaled
 import speed
 import tables
 import torch
+import writing
 from figures import Compared
 from runs import DevSet
 
@@ -131,30 +131,20 @@ def test_calibration_error_by_chance():
     assert tables.error_by_chance(curve, 400) == pytest.approx(100 * sum(drawn), rel=0.02)
 
 
-def test_scaled_errors():
-    dev = dev_of(standing())
-    poses = with_scores(moved(standing(), 0.7))
-    poses[0, 3] = np.nan
-    half = scaled.scaled(dev, poses, 0.5)
-    known = np.arange(17) != 3
-    np.testing.assert_allclose((half - poses)[0, known, 0], -radius(0.7)[known] / 2, rtol=1e-4)
-    assert np.isnan(half[0, 3]).all()
-
-
-def test_factor_for_finds_where_a_falling_figure_meets_its_goal():
-    assert scaled.factor_for(30, lambda f: 100 - 50 * f) == pytest.approx(1.4, abs=1e-3)
-
-
 def test_between_markers():
-    text = f"a\n{tables.BEGIN}\nold\n{tables.END}\nb"
-    assert tables.between_markers(text, "new") == f"a\n{tables.BEGIN}\n\nnew\n\n{tables.END}\nb"
+    text = f"a\n{writing.BEGIN}\nold\n{writing.END}\nb"
+    assert writing.between_markers(text, "new") == f"a\n{writing.BEGIN}\n\nnew\n\n{writing.END}\nb"
     with pytest.raises(ValueError, match="expected one"):
-        tables.between_markers("no markers", "new")
+        writing.between_markers("no markers", "new")
 
 
-@pytest.mark.parametrize("name", tables.QUALITY)
-def test_figures_are_of_these_weights(name):
-    assert json.loads(tables.QUALITY[name].read_text())["sha256"] == weights.read_config(weights.find(name)).sha256
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [*tables.QUALITY.items(), *((n, p) for n, p in tables.MPII.items() if p.exists()),
+     *([(tables.DEFAULT, tables.ROBUSTNESS)] if tables.ROBUSTNESS.exists() else [])],
+)  # fmt: skip
+def test_figures_are_of_these_weights(name, path):
+    assert json.loads(path.read_text())["sha256"] == weights.read_config(weights.find(name)).sha256
 
 
 def test_the_default_weights_are_those_of_the_readme():
@@ -164,7 +154,7 @@ def test_the_default_weights_are_those_of_the_readme():
 def test_the_pages_show_the_figures():
     for page, content in tables.pages():
         text = page.read_text(encoding="utf-8")
-        assert tables.between_markers(text, content) == text
+        assert writing.between_markers(text, content) == text
 
 
 def test_operations_and_numbers_of_a_layer():
@@ -190,4 +180,4 @@ def test_all_convolutions_of_a_look_are_counted():
 def test_the_readme_shows_the_speed():
     text = tables.README.read_text(encoding="utf-8")
     table = speed.table(json.loads(speed.OUT.read_text()))
-    assert tables.between_markers(text, table, speed.BEGIN, speed.END) == text
+    assert writing.between_markers(text, table, speed.BEGIN, speed.END) == text

@@ -9,7 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
-from tables import NAMES
+from writing import NAMES
 
 
 def draw(entries: list[dict], path: Path) -> None:

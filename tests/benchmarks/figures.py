@@ -12,10 +12,9 @@ from runs import DevSet
 
 from pose_refine.metrics import oks
 from pose_refine.metrics.groups import GROUPS, columns_of
-from pose_refine.skeletons import SKELETONS
+from pose_refine.skeletons import NETWORK, SIGMAS, SKELETONS
 
 COCO = SKELETONS["coco17"]
-SIGMAS = oks.sigmas_of("coco17")
 RIGHT, WRONG = 0.85, 0.5  # keypoint similarity: right from, wrong below
 CLASSES = ("good", "jitter", "inversion", "swap", "miss")
 BINS = 10
@@ -29,20 +28,21 @@ class Compared:
 
     Args:
         dev: The data set.
-        before: (P, 17, 3).
-        after: (P, 17, 3).
-        joints: (17,) which joints the estimator knows.
+        before: (P, K, 3), K joints as `dev` has them.
+        after: (P, K, 3).
+        joints: Which joints count, (K,) those that the estimator knows, or (P, K).
     """
 
     def __init__(self, dev: DevSet, before: np.ndarray, after: np.ndarray, joints: np.ndarray) -> None:
         self.rows = dev.rows[~np.isnan(before[dev.rows, :, 0]).all(1)]
         self.dev, self.before, self.after = dev, before[self.rows], after[self.rows]
-        self.labelled = ~np.isnan(dev.truth[self.rows, :, 0]) & joints
+        self.labelled = ~np.isnan(dev.truth[self.rows, :, 0]) & np.broadcast_to(joints, before.shape[:2])[self.rows]
         self.old, self.new = (self.similar(p) for p in (self.before, self.after))
 
     def similar(self, poses: np.ndarray) -> np.ndarray:
-        """Keypoint similarity (N, 17) of their poses (N, 17, 2 or 3)."""
-        return oks.similarity(poses, self.dev.truth[self.rows], self.dev.people.area[self.rows], SIGMAS)
+        """Keypoint similarity (N, K) of their poses (N, K, 2 or 3)."""
+        sigmas = SIGMAS[: self.dev.joints]
+        return oks.similarity(poses, self.dev.truth[self.rows], self.dev.people.area[self.rows], sigmas)
 
     def only(self, people: np.ndarray | None = None, joints: list[int] | None = None) -> dict[str, float]:
         """The figures of some of them, (N,) bool, and some of the joints, (J,) columns."""
@@ -76,7 +76,7 @@ def recall(similar: np.ndarray, labelled: np.ndarray) -> float:
 
 def by_joint(compared: Compared) -> dict[str, dict[str, float]]:
     """Figures of every joint group that the data set labels."""
-    groups = {g: columns_of(g, COCO.joints) for g in GROUPS}
+    groups = {g: columns_of(g, NETWORK.joints[: compared.dev.joints]) for g in GROUPS}
     return {g: compared.only(joints=columns) for g, columns in groups.items() if compared.labelled[:, columns].any()}
 
 
@@ -129,7 +129,9 @@ def error_classes(compared: Compared, poses: np.ndarray) -> dict[str, float]:
     for i, row in enumerate(compared.rows):
         theirs = dev.truth[(dev.people.image == dev.people.image[row]) & (np.arange(len(dev.truth)) != row)]
         theirs = np.concatenate([theirs, theirs[:, mirror]])
-        similar = oks.similarity(poses[i, None], theirs, np.full(len(theirs), dev.people.area[row]), SIGMAS)
+        similar = oks.similarity(
+            poses[i, None], theirs, np.full(len(theirs), dev.people.area[row]), SIGMAS[: dev.joints]
+        )
         swapped[i] = (similar >= WRONG).any(0)
     conditions = [own >= RIGHT, own >= WRONG, inverted, swapped]
     kind = np.select(conditions, range(len(conditions)), len(conditions))[compared.labelled]

@@ -1,60 +1,69 @@
 """How good the weights are, on real images with real estimators' predictions, beside what a user could do instead.
 
-    python tests/benchmarks/quality.py --data ../shared/data --trunk ../shared/trunks/movenet_thunder.safetensors
+    python tests/benchmarks/quality.py --data ../shared/data --trunk ../shared/trunks/movenet_thunder.safetensors \\
+        --tinypose ../shared/trunks/tinypose_v1.onnx --cache runs/again
 
 For every estimator: its poses as they are; refined, and how often it was looked at a person for that; the same network
-shown no pose (its crop still comes from the pose), looking once, and again at what it found; and MoveNet Thunder run
-again on the box of the pose. Then recovery of removed joints, ground truth as input,
-calibration, and two papers' tables from scaled errors. figures.py says what the figures are.
+shown no pose (its crop still comes from the pose), looking once, and again at what it found; PP-TinyPose run again on
+the box of the pose, with flip test, and again on the box of what it found; MoveNet Thunder run again. Then recovery of
+removed joints, calibration, and rows of two papers' tables (papers.py); at the end ground truth as input. figures.py
+says what the figures are.
 
 Writes tests/benchmarks/quality.json, with the weights' SHA-256, and with --readme the tables between the markers of
-README.md and the model cards, and the calibration picture. `tables.py` alone writes these anew. The small weights' file
-is made with --weights small -o tests/benchmarks/quality_small.json.
+README.md, the model cards and docs/, and the calibration picture; `tables.py` alone writes these anew. The file of the
+small weights is made with --weights small -o tests/benchmarks/quality_small.json. An interrupted run goes on where it
+was (remove the output's .partial.json to start over); what is run again is the same for all weights, and --cache keeps
+it.
 """
 
 import argparse
 import json
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import figures
 import numpy as np
-import scaled
+import papers
 import tables
 import torch
-from figures import Compared
-from pose_refine.training.movenet import MoveNet
-from runs import JOINTS, DevSet, read_coco_dev, read_lsp_dev, refined, run_again, run_all, without_pose
+from figures import COCO, Compared
+from movenet import MoveNet
+from runs import JOINTS, DevSet, Instead, read_coco_dev, read_lsp_dev, refined, run_all
+from tinypose import TinyPose
 from torch import Tensor
 from tqdm import tqdm
+from writing import PARTIAL, Progress, chosen, rounded
 
 from pose_refine import Refiner, weights
 from pose_refine.scenes import Views
 
 REMOVED = 0.2  # share of a person's joints, the lowest-scored, that recovery is measured on
+# How each set is read, and the rows of the paper that it stands for.
+SETS = {"coco": (read_coco_dev, papers.posefix_rows), "lsp": (read_lsp_dev, papers.poserefiner_rows)}
 
 
-def measure(refiner: Refiner, movenet: MoveNet, dev: DevSet, estimator: int) -> dict:
+def measure(refiner: Refiner, instead: Instead, dev: DevSet, name: str, paper_rows: Callable) -> dict:
     """All figures of one estimator."""
-    poses = dev.predicted(estimator)
+    people, poses = dev.people, dev.predicted(dev.people.estimators.index(name))
     joints = np.isfinite(poses[..., 0]).any(0)
     with counted_looks(refiner) as looks:
-        after = run_all(dev.people, poses, refined(refiner))
+        after = run_all(people, poses, refined(refiner))
     compared = Compared(dev, poses, after, joints)
     row = {"all": compared.only(), "joints": figures.by_joint(compared), "people": figures.by_person(compared)}
     row["looks"] = sum(looks) / np.isfinite(after[..., 0]).any(1).sum()
-    others = {"no_pose": without_pose(refiner, 1), "no_pose_twice": without_pose(refiner, 2)}
-    for name, step in {**others, "again": run_again(movenet)}.items():
-        row[name] = Compared(dev, poses, run_all(dev.people, poses, step), joints).only()
+    others = instead(people, poses, COCO.name, name)
+    row |= {way: Compared(dev, poses, found, joints).only() for way, found in others.items()}
     row["errors"] = [figures.error_classes(compared, p) for p in (compared.before, compared.after)]
     row["ap"] = ap_by_scores(dev, poses, after)
     scores = [p[..., 2][compared.labelled] for p in (compared.before, compared.after)]
     right = [s[compared.labelled] >= figures.RIGHT for s in (compared.old, compared.new)]
     row["reliability"] = [figures.reliability(np.clip(s, 0, 1), r) for s, r in zip(scores, right, strict=True)]
     row["recovery"] = recovery(refiner, dev, poses, joints)
+    row["paper"] = paper_rows(dev, poses, after)
     return row
 
 
@@ -77,8 +86,9 @@ def counted_looks(refiner: Refiner) -> Iterator[list[int]]:
 
 def ap_by_scores(dev: DevSet, poses: np.ndarray, after: np.ndarray) -> dict[str, float]:
     """OKS AP before, after with the scores that came in, after with ours."""
-    kept = np.concatenate([after[..., :2], poses[..., 2:]], -1)
-    return {n: scaled.coco_ap(dev, p) for n, p in (("before", poses), ("scores_in", kept), ("scores_out", after))}
+    kept, rows = np.concatenate([after[..., :2], poses[..., 2:]], -1), papers.with_pose(poses)
+    ways = {"before": poses, "scores_in": kept, "scores_out": after}
+    return {name: papers.coco_ap(dev, p, rows) for name, p in ways.items()}
 
 
 def recovery(refiner: Refiner, dev: DevSet, predicted: np.ndarray, joints: np.ndarray) -> dict:
@@ -114,19 +124,25 @@ def perfect(refiner: Refiner, dev: DevSet) -> list[dict[str, float]]:
     return rows
 
 
-def measure_all(arguments: argparse.Namespace) -> dict:
+def measure_all(arguments: argparse.Namespace) -> tuple[dict, bool]:
+    """The figures of the chosen estimators, and whether these are all there are; else the rest is left for later."""
     source = weights.find(arguments.weights)
     refiner = Refiner.from_pretrained(source, device="cpu")
-    movenet = MoveNet("thunder", arguments.trunk).eval()
-    coco, lsp = (read(arguments.data, arguments.split, arguments.limit) for read in (read_coco_dev, read_lsp_dev))
     out: dict = {"sha256": weights.read_config(source).sha256, "machine": machine(), "sets": {}}
-    for name, dev in (("coco", coco), ("lsp", lsp)):
-        estimators = tqdm(dev.people.estimators, desc=name)
-        out["sets"][name] = {e: measure(refiner, movenet, dev, i) for i, e in enumerate(estimators)}
-    out["perfect"] = perfect(refiner, coco)
-    out["poserefiner"] = scaled.poserefiner_rows(lsp, refined(refiner))
-    out["posefix"] = scaled.posefix_rows(coco, refined(refiner))
-    return out
+    about = {"sha256": out["sha256"], **{k: getattr(arguments, k) for k in ("split", "limit")}}
+    progress = Progress(arguments.out, {**about, "tinypose": arguments.tinypose.stem})
+    thunder = MoveNet("thunder", arguments.trunk).eval()
+    instead = Instead(refiner, TinyPose(arguments.tinypose), arguments.cache, thunder)
+    devs = {name: read(arguments.data, arguments.split, arguments.limit) for name, (read, _) in SETS.items()}
+    whole = True
+    for name, dev in devs.items():
+        some, done = chosen(dev.people.estimators, arguments.estimators), {}
+        for e in tqdm(some, desc=name):
+            done[e] = progress.measured(f"{name} {e}", partial(measure, refiner, instead, dev, e, SETS[name][1]))
+        out["sets"] |= {name: done} if done else {}
+        whole &= some == dev.people.estimators
+    out["perfect"] = progress.measured("perfect", partial(perfect, refiner, devs["coco"]))
+    return out, whole
 
 
 def machine(device: str = "cpu", dtype: str = "float32") -> str:
@@ -147,16 +163,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with coco/, lsp_extended/ and predictions/")
     parser.add_argument("--trunk", type=Path, required=True, help="MoveNet Thunder's tensors")
+    parser.add_argument("--tinypose", type=Path, required=True, help="PP-TinyPose as ONNX, 256 x 192")
+    parser.add_argument("--cache", type=Path, help="folder to keep the poses in that are estimated again")
+    parser.add_argument("--estimators", nargs="*", help="only these; the output is written when all are there")
     parser.add_argument("--split", default="dev", help="default: %(default)s")
     parser.add_argument("--weights", help="default: embedded")
     parser.add_argument("--limit", type=int, help="look at so many images of a set")
     parser.add_argument("-o", "--out", type=Path, default=tables.QUALITY[tables.DEFAULT], help="default: %(default)s")
     parser.add_argument("--readme", action="store_true", help="also write README.md's tables and the picture")
     arguments = parser.parse_args()
-    result = measure_all(arguments)
-    arguments.out.write_text(json.dumps(tables.rounded(result), indent=1) + "\n")
+    if arguments.cache:
+        arguments.cache /= arguments.tinypose.stem
+    result, whole = measure_all(arguments)
     print("\n\n".join(tables.all_tables(result)))
-    if arguments.readme:
+    if whole:
+        arguments.out.write_text(json.dumps(rounded(result), indent=1) + "\n")
+        arguments.out.with_suffix(PARTIAL).unlink()
+    if whole and arguments.readme:
         tables.write()
 
 

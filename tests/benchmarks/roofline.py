@@ -11,12 +11,12 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-import tables
 import torch
 from speed import MODELS, bare
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.benchmark import Timer
+from writing import table
 
 from pose_refine.backends import keep_memory
 from pose_refine.network import Network
@@ -91,7 +91,7 @@ def main() -> None:
         share = f"{100 * floor / spent:.0f} %"
         rows.append([name, total[0] / 1e9, total[1] * dtype.itemsize / 1e6, floor * each, spent * each, share])
     head = ["a look", "G operations a person", "MB a person", "floor, ms a person", "measured", "share"]
-    print(tables.table(head, rows))
+    print(table(head, rows))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Whom the benchmark looks at, and what one could do with their poses: refine them, or estimate again."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,17 +8,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from pose_refine.training.movenet import MoveNet
+from movenet import MoveNet
+from tinypose import TinyPose, boxes_of
+from tqdm import tqdm
 
 from pose_refine import Refiner
-from pose_refine.crops import CROP_WIDTH, crop_boxes, crop_matrices, cut_crops, to_image
+from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH, MARGIN, crop_matrices, cut_crops, to_image, where_to_cut
 from pose_refine.scenes import Picture, Scene
-from pose_refine.skeletons import NETWORK
+from pose_refine.skeletons import NETWORK, SKELETONS, convert
 from pose_refine.training.data import People, read_coco, read_lsp, select
 
 JOINTS = 17  # COCO's: what the estimators give
 SIDE = 32  # pixels more on each side than the refiner's crop: MoveNet takes squares
-Step = Callable[[np.ndarray, np.ndarray], np.ndarray]  # image RGB, poses (n, 17, 3) -> (n, 17, 3)
+Step = Callable[[np.ndarray, np.ndarray], np.ndarray]  # image RGB, poses (n, K, 2 or 3) -> (n, K', 3)
 
 
 @dataclass(frozen=True)
@@ -27,15 +30,17 @@ class DevSet:
     Attributes:
         people: All of them, those who are not measured too: they are somebody's neighbours.
         rows: Who is measured.
+        joints: K, how many of the network's joints are measured: COCO's 17, or all 19, with neck and head top.
     """
 
     people: People
     rows: np.ndarray
+    joints: int = JOINTS
 
     @property
     def truth(self) -> np.ndarray:
-        """(P, 17, 2) image pixels, NaN where not labelled."""
-        return self.people.keypoints[:, :JOINTS]
+        """(P, K, 2) image pixels, NaN where not labelled."""
+        return self.people.keypoints[:, : self.joints]
 
     def predicted(self, estimator: int) -> np.ndarray:
         """(P, 17, 3) x, y, score, NaN where the estimator gave none."""
@@ -66,46 +71,124 @@ def first_images(dev: DevSet, images: int | None) -> DevSet:
 
 
 def run_all(people: People, poses: np.ndarray, step: Step) -> np.ndarray:
-    """`step` on all people of an image at once who have a pose; (P, 17, 3), NaN for the others."""
-    out = np.full((len(poses), JOINTS, 3), np.nan, np.float32)
-    rows = np.flatnonzero(~np.isnan(poses[..., 0]).all(1))
-    order = rows[np.argsort(people.image[rows], kind="stable")]
-    for together in np.split(order, np.flatnonzero(np.diff(people.image[order])) + 1):
-        if len(together):
-            image = cv2.imread(str(people.files[people.image[together[0]]]))[:, :, ::-1]
-            out[together] = step(image, poses[together])
+    """`step` on all people of an image at once who have a pose (P, K, C); (P, K', 3), NaN for the others."""
+    rows = by_image(people, poses)
+    found = [
+        step(read_rgb(people, together[0]), poses[together])
+        for together in tqdm(rows, desc="images", leave=False, mininterval=2)
+    ]
+    out = np.full((len(poses), found[0].shape[1] if found else poses.shape[1], 3), np.nan, np.float32)
+    for together, answer in zip(rows, found, strict=True):
+        out[together] = answer
     return out
 
 
-def refined(refiner: Refiner) -> Step:
+def by_image(people: People, poses: np.ndarray) -> list[np.ndarray]:
+    """Rows of the people who have a pose (P, K, C), one array an image."""
+    rows = np.flatnonzero(~np.isnan(poses[..., 0]).all(1))
+    order = rows[np.argsort(people.image[rows], kind="stable")]
+    return np.split(order, np.flatnonzero(np.diff(people.image[order])) + 1) if len(order) else []
+
+
+def read_rgb(people: People, row: int) -> np.ndarray:
+    """The image (H, W, 3) that shows a person."""
+    return np.ascontiguousarray(cv2.imread(str(people.files[people.image[row]]))[:, :, ::-1])
+
+
+def refined(refiner: Refiner, skeleton: str = "coco17") -> Step:
     """What the package does."""
-    return lambda image, poses: refiner.refine(image, poses, skeleton="coco17")
+    return lambda image, poses: refiner.refine(image, poses, skeleton=skeleton)
 
 
-def without_pose(refiner: Refiner, looks: int) -> Step:
-    """The same network on the same crop, which comes from the pose, without any pose maps; looking twice, the second
-    time at what it found itself."""
+def without_pose(refiner: Refiner) -> Step:
+    """The same network on the same crop, which comes from the pose (the network's 19 joints), without pose maps."""
 
     def step(image: np.ndarray, poses: np.ndarray) -> np.ndarray:
-        nothing, rows = np.full((len(poses), len(NETWORK.joints), 2), np.nan, np.float32), np.arange(len(poses))
-        matrices = crop_matrices(*crop_boxes(poses[..., :2], image.shape[:2]))
+        nothing = np.full((len(poses), len(NETWORK.joints), 2), np.nan, np.float32)
+        *_, matrices = where_to_cut(poses, NETWORK, image.shape[:2])
         scene = Scene(Picture(image, "rgb"), nothing, nothing, matrices)
-        found = refiner._refine_crops(scene, rows, 64)
-        if looks == 2:
-            found = refiner._refine_crops(scene.closer(found), rows, 64)
-        return found[:, :JOINTS]
+        return refiner._refine_crops(scene, np.arange(len(poses)), 64)
 
     return step
 
 
-def run_again(movenet: MoveNet) -> Step:
-    """MoveNet on the box that refining would have cut, widened to the square that it takes."""
+def thunder_again(movenet: MoveNet) -> Step:
+    """MoveNet on the box of the pose, with the refiner's margin, widened to the square that it takes."""
 
     def step(image: np.ndarray, poses: np.ndarray) -> np.ndarray:
-        matrices = crop_matrices(*crop_boxes(poses[..., :2], image.shape[:2]))
-        matrices[:, :, 2] -= SIDE * matrices[:, :, 0]
+        matrices = square_maps(poses)
         crops = cut_crops(image, matrices, CROP_WIDTH + 2 * SIDE)
         found = movenet(torch.from_numpy(crops).permute(0, 3, 1, 2).float() * (2 / 255) - 1).numpy()
         return np.concatenate([to_image(found[..., :2], matrices), found[..., 2:]], -1)
 
     return step
+
+
+def square_maps(poses: np.ndarray) -> np.ndarray:
+    """Maps (N, 2, 3) from the pixels of upright square crops around poses (N, K, C >= 2) to image pixels."""
+    boxes = boxes_of(poses)
+    size = boxes[:, 2:] - boxes[:, :2]
+    height = np.maximum(size[:, 1], size[:, 0] * CROP_HEIGHT / CROP_WIDTH).clip(8) * MARGIN
+    matrices = crop_matrices((boxes[:, :2] + boxes[:, 2:]) / 2, height)
+    matrices[:, :, 2] -= SIDE * matrices[:, :, 0]
+    return matrices
+
+
+def tinypose_again(tinypose: TinyPose) -> Step:
+    """TinyPose on the box of the pose."""
+    return lambda image, poses: tinypose(image, boxes_of(poses))
+
+
+@dataclass(frozen=True)
+class Instead:
+    """What one could do with poses instead of refining them: look without them, and look again at what that found.
+
+    Attributes:
+        refiner: Whose network.
+        tinypose: The estimator to run again.
+        cache: Folder to keep the poses in that do not depend on the refiner, or None.
+        movenet: MoveNet Thunder, to run again on COCO's joints, or None.
+    """
+
+    refiner: Refiner
+    tinypose: TinyPose
+    cache: Path | None
+    movenet: MoveNet | None = None
+
+    def __call__(self, people: People, poses: np.ndarray, skeleton: str, name: str) -> dict[str, np.ndarray]:
+        """Ways to poses (P, K, 3) of the same people and skeleton as those given, of an estimator of that `name`."""
+        source, coco = SKELETONS[skeleton], SKELETONS["coco17"]
+
+        def kept(way: str, given: np.ndarray, step: Step) -> np.ndarray:
+            return remembered(self.cache, f"{name}_{way}", people, given, step)
+
+        blind = run_all(people, convert(poses, source, NETWORK), without_pose(self.refiner))
+        tiny = kept("tinypose", poses, tinypose_again(self.tinypose))
+        found = {
+            "no_pose": (blind, NETWORK),
+            "no_pose_twice": (run_all(people, blind, without_pose(self.refiner)), NETWORK),
+            "tinypose": (tiny, coco),
+            "tinypose_twice": (kept("tinypose_twice", tiny, tinypose_again(self.tinypose)), coco),
+        }
+        if self.movenet is not None:
+            found["thunder"] = kept("thunder", poses, thunder_again(self.movenet)), coco
+        return {way: convert(theirs, joints, source) for way, (theirs, joints) in found.items()}
+
+
+def remembered(folder: Path | None, name: str, people: People, poses: np.ndarray, step: Step) -> np.ndarray:
+    """`run_all`, its answer kept in `folder` for the next run: what is estimated again is the same for all weights.
+
+    The file's name has a hash of the images' names and the poses. If the code of `step` changes, remove the folder.
+    """
+    if folder is None:
+        return run_all(people, poses, step)
+    images = "\n".join(people.files[i].name for i in people.image)
+    key = hashlib.sha256(images.encode() + poses.tobytes()).hexdigest()[:12]
+    path = folder / f"{name}_{key}.npz"
+    if path.exists():
+        with np.load(path) as kept:
+            return kept["poses"]
+    found = run_all(people, poses, step)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, poses=found)
+    return found

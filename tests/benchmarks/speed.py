@@ -25,6 +25,7 @@ import numpy as np
 import rivals
 import tables
 import torch
+import writing
 from quality import machine
 from torch import Tensor, nn
 
@@ -304,7 +305,7 @@ def table(result: dict) -> str:
     ]
     own = ", ".join(f"`{n}` {r['torch'][n]:.1f} in torch, {r['onnx'][n]:.1f} in ONNX Runtime" for n in MODELS)
     own = f"On {result['machine']}. Milliseconds a person there, of eight in an image: {own}."
-    return f"{tables.table(['what', 'measured', 'aim'], rows)}\n\n{own}"
+    return f"{writing.table(['what', 'measured', 'aim'], rows)}\n\n{own}"
 
 
 def main() -> None:
@@ -321,12 +322,12 @@ def main() -> None:
     result = json.loads(arguments.out.read_text()) if arguments.only and arguments.out.exists() else {}
     result |= {"machine": machine(where.device, where.dtype)}
     result |= {name: PARTS[name](where) for name in arguments.only or PARTS}
-    result = tables.rounded(result)  # the table is of what the file says
+    result = writing.rounded(result)  # the table is of what the file says
     arguments.out.write_text(json.dumps(result, indent=1) + "\n")
     print(table(result) if where == Where() else json.dumps(result, indent=1))
     if arguments.readme:
         page = tables.README.read_text(encoding="utf-8")
-        tables.README.write_text(tables.between_markers(page, table(result), BEGIN, END), encoding="utf-8")
+        tables.README.write_text(writing.between_markers(page, table(result), BEGIN, END), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,48 +1,35 @@
-"""quality.json as tables, and the tables in README.md and the model cards: python tests/benchmarks/tables.py"""
+"""The figures as tables, in README.md, the model cards and docs/: python tests/benchmarks/tables.py"""
 
 import json
 import math
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+import tables_mpii
+import tables_robustness
+from writing import NAMES, Figures, between_markers, table, with_harm
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 DEFAULT = "base"
-QUALITY = {"base": Path(__file__).with_name("quality.json"), "small": Path(__file__).with_name("quality_small.json")}
+QUALITY = {"base": HERE / "quality.json", "small": HERE / "quality_small.json"}
+MPII = {"base": HERE / "quality_mpii.json", "small": HERE / "quality_mpii_small.json"}
+ROBUSTNESS = HERE / "robustness.json"  # of the default weights
 CARD = {name: ROOT / "weights" / name / "README.md" for name in QUALITY}
 README, PICTURE = ROOT / "README.md", ROOT / "docs/calibration.png"
-BEGIN, END = "<!-- figures: written by tests/benchmarks/tables.py -->", "<!-- end of figures -->"
-NAMES = {
-    "movenet_thunder": "MoveNet Thunder",
-    "movenet_lightning": "MoveNet Lightning",
-    "openpose_light_omz0001": "OpenPose light (OMZ 0001, int8)",
-    "blazepose_full": "BlazePose full",
-    "posenet": "PoseNet MobileNetV1",
-    "mobile_hourglass": "small stacked hourglass",
+# What a user could do instead, and its column.
+ALTERNATIVES = {
+    "no_pose": "no pose shown",
+    "no_pose_twice": "no pose, two looks",
+    "tinypose": "TinyPose again",
+    "tinypose_twice": "TinyPose, two looks",
 }
-ALTERNATIVES = ("no_pose", "no_pose_twice", "again")  # what a user could do instead
 SETS = {"coco": "COCO", "lsp": "LSP"}
-Figures = dict[str, Any]
 INTRODUCTION = """\
 OKS recall (mean over thresholds .50:.05:.95, percent) on {coco} people of COCO val2017 and {lsp} of Leeds Sports Pose
 extended (twelve limb joints, crowd-sourced labels), on photographs that were neither trained on nor used to choose
 (two choices apart: tests/benchmarks/experiments.md). The poses were predicted on the ground-truth box by estimators
 that ran on the training images too; the refiner gets the poses alone. Area = 0.53 x box area."""
-
-
-def rounded(value: Any) -> Any:
-    """Floats to four digits after the point, however deep."""
-    if isinstance(value, dict):
-        return {k: rounded(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [rounded(v) for v in value]
-    return round(value, 4) if isinstance(value, float) else value
-
-
-def table(head: list[str], rows: list[list[Any]]) -> str:
-    """Markdown; floats with one digit."""
-    cells = [[f"{c:.1f}" if isinstance(c, float) else str(c) for c in row] for row in rows]
-    lines = [head, ["---"] * len(head), *cells]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def ordered(estimators: dict[str, Figures]) -> dict[str, Figures]:
@@ -64,29 +51,27 @@ def error_by_chance(curve: list[list[float]], joints: int) -> float:
 
 
 def main_table(result: Figures) -> str:
-    """What comes out, beside what its user could do instead."""
-    head = ["set", "estimator", "before", "after", "harm", "loosen", "looks", "no pose shown", "no pose, two looks"]
+    """What comes out, beside what its user could do instead, with the harm that does in brackets."""
     rows = []
     for name, estimators in result["sets"].items():
         for e, f in ordered(estimators).items():
-            a, instead = f["all"], [f[other]["after"] for other in ALTERNATIVES]
+            a, instead = f["all"], [with_harm(f.get(other)) for other in ALTERNATIVES]
             rows.append([SETS[name], NAMES.get(e, e), a["before"], f"**{a['after']:.1f}**", a["harm"], a["loosen"],
                          f"{f['looks']:.2f}", *instead])  # fmt: skip
-    return table([*head, "Thunder run again"], rows)
+    return table(["set", "estimator", "before", "after", "harm", "loosen", "looks", *ALTERNATIVES.values()], rows)
 
 
 def more_table(result: Figures) -> str:
     """What else is told of the same poses."""
-    head = ["set", "estimator", "help", "ECE", "recovered: were right", "recovered: right", "harm: no pose shown"]
+    head = ["set", "estimator", "help", "ECE", "recovered: were right", "recovered: right", "Thunder again"]
     rows = []
     for name, estimators in result["sets"].items():
         for e, f in ordered(estimators).items():
             recovered = [f["recovery"][x] for x in ("were_right", "right")]
-            harm = [f[other]["harm"] for other in ALTERNATIVES]
             calibration = calibration_error(f["reliability"][1])
-            rows.append([SETS[name], NAMES.get(e, e), f["all"]["help"], calibration, *recovered, *harm])
-    more = table([*head, "harm: no pose, two looks", "harm: Thunder run again"], rows)
-    return "What helps, recovered joints, scores, and what the others harm:\n\n" + more
+            thunder = with_harm(f.get("thunder"))
+            rows.append([SETS[name], NAMES.get(e, e), f["all"]["help"], calibration, *recovered, thunder])
+    return "What helps, recovered joints, scores, and MoveNet Thunder run again:\n\n" + table(head, rows)
 
 
 def pooled(estimators: dict[str, Figures], part: str) -> list[list[Any]]:
@@ -103,10 +88,10 @@ def pooled(estimators: dict[str, Figures], part: str) -> list[list[Any]]:
 
 def breakdown_tables(result: Figures) -> list[str]:
     coco, change = result["sets"]["coco"], ["before", "after", "harm", "loosen", "help"]
+    count = f"mean of the {len(coco)} estimators"
     return [
-        "By kind of person, recall, mean of the six estimators:\n\n"
-        + table(["people", "n", *change], pooled(coco, "people")),
-        "By joint, share of joints within their OKS-.85 radius, mean of the six estimators:\n\n"
+        f"By kind of person, recall, {count}:\n\n" + table(["people", "n", *change], pooled(coco, "people")),
+        f"By joint, share of joints within their OKS-.85 radius, {count}:\n\n"
         + table(["joints", "n people", *change], pooled(coco, "joints")),
     ]
 
@@ -143,49 +128,56 @@ def perfect_table(result: Figures) -> str:
 
 
 def paper_tables(result: Figures) -> list[str]:
-    def both(pair: list[float]) -> str:
-        return f"{pair[0]:.1f} / {pair[1]:.1f}"
+    """Rows of the papers' tables that the surest people of an estimator start from; none of a result without them."""
+    rows: dict[str, list[list[Any]]] = {}
+    for name, estimators in result["sets"].items():
+        reached = [(r, NAMES.get(e, e)) for e, f in ordered(estimators).items() for r in f.get("paper", ())]
+        reached.sort(key=lambda item: item[0]["paper"][0])
+        rows[name] = [[*map(both, r["paper"]), e, r["people"], *map(both, r["ours"])] for r, e in reached]
+    head = ["paper before", "paper after", "estimator", "n people", "ours before", "ours after"]
+    fix = "PoseFix's table, OKS AP, from the people of COCO of whom each estimator is surest:"
+    refiner = "PoseRefiner's table, PCKh@0.5 / AUC, from the people of LSP of whom each estimator is surest:"
+    tables = (("coco", fix, [*head, "ours after, scores as given"]), ("lsp", refiner, head))
+    return [f"{title}\n\n{table(columns, rows[name])}" for name, title, columns in tables if rows.get(name)]
 
-    refiner = [
-        [both(r["paper"][0]), both(r["paper"][1]), *map(both, r["ours"]), f"{r['factor']:.2f}"]
-        for r in result["poserefiner"]
-    ]
-    fix = [[*map(float, r["paper"]), *map(float, r["ours"]), f"{r['factor']:.2f}"] for r in result["posefix"]]
-    ours = ["paper before", "paper after", "ours before", "ours after"]
-    worse = sum(after[0] < before[0] for before, after in (r["ours"] for r in result["poserefiner"]))
-    return [
-        "PoseRefiner's single-person table, PCKh@0.5 / AUC, on LSP's rough labels, errors scaled down (last column).\n"
-        f"**Measured so, ours gets worse in {worse} of {len(refiner)} rows** (why: below):\n\n"
-        + table([*ours, "errors x"], refiner),
-        "PoseFix's table, OKS AP:\n\n" + table([*ours, "ours after, scores as given", "errors x"], fix),
-    ]
+
+def both(value: float | list[float]) -> str:
+    return " / ".join(f"{v:.1f}" for v in value) if isinstance(value, list) else f"{value:.1f}"
 
 
 def all_tables(result: Figures) -> list[str]:
-    return [main_table(result), more_table(result), *breakdown_tables(result), error_table(result), score_table(result),
-            perfect_table(result), *paper_tables(result)]  # fmt: skip
+    return [main_table(result), *paper_tables(result), *detail_tables(result)]
 
 
-def block(result: Figures) -> str:
+def detail_tables(result: Figures) -> list[str]:
+    coco = [*breakdown_tables(result), error_table(result), score_table(result)] if "coco" in result["sets"] else []
+    return [more_table(result), *coco, perfect_table(result)]
+
+
+def block(result: Figures, mpii: Figures | None) -> str:
     """What stands between the markers of README.md; the weights that it was measured with are named by their hash."""
-    first, *details, refiner, fix = all_tables(result)
     return "\n\n".join([
         introduction(result),
-        first,
-        refiner,
-        fix,
+        main_table(result),
+        *mpii_table(mpii),
+        *paper_tables(result),
         "<details><summary>More: help, recovered joints, scores, by person, joint and error, perfect input</summary>",
-        *details,
+        *detail_tables(result),
         f"![Reliability of the scores](docs/{PICTURE.name})",
         "</details>",
         source(result),
     ])  # fmt: skip
 
 
-def card(result: Figures) -> str:
+def card(result: Figures, mpii: Figures | None) -> str:
     """What stands between the markers of the model card."""
-    tables = main_table(result), more_table(result), score_table(result), perfect_table(result)
-    return "\n\n".join([introduction(result), *tables, source(result)])
+    details = more_table(result), score_table(result), perfect_table(result)
+    return "\n\n".join([introduction(result), main_table(result), *mpii_table(mpii), *details, source(result)])
+
+
+def mpii_table(mpii: Figures | None) -> list[str]:
+    """PoseRefiner's table; nothing where it was not measured."""
+    return [] if mpii is None else [tables_mpii.title(mpii), tables_mpii.main_table(mpii)]
 
 
 def introduction(result: Figures) -> str:
@@ -195,17 +187,6 @@ def introduction(result: Figures) -> str:
 
 def source(result: Figures) -> str:
     return f"Measured on {result['machine']}. Weights: `{result['sha256'][:12]}`."
-
-
-def between_markers(text: str, content: str, begin: str = BEGIN, end: str = END) -> str:
-    """`text` with `content` between the markers.
-
-    Raises:
-        ValueError: They are not there, once each.
-    """
-    if text.count(begin) != 1 or text.count(end) != 1:
-        raise ValueError(f"expected one {begin!r} and one {end!r}")
-    return text.split(begin)[0] + f"{begin}\n\n{content}\n\n{end}" + text.split(end)[1]
 
 
 def picture(result: Figures, path: Path) -> None:
@@ -228,13 +209,26 @@ def picture(result: Figures, path: Path) -> None:
 
 
 def pages() -> list[tuple[Path, str]]:
-    """Where tables stand between markers, and what belongs there: README.md has those of the default weights."""
+    """Where tables stand between markers, and what belongs there: README.md has those of the default weights. What was
+    not measured with these weights has no page."""
     results = {name: json.loads(path.read_text()) for name, path in QUALITY.items()}
-    return [(README, block(results[DEFAULT])), *((CARD[name], card(result)) for name, result in results.items())]
+    mpii = {name: measured(path) for name, path in MPII.items()}
+    out = [(README, block(results[DEFAULT], mpii[DEFAULT]))]
+    out += [(CARD[name], card(result, mpii[name])) for name, result in results.items()]
+    for page, result, content in (
+        ("mpii.md", mpii[DEFAULT], tables_mpii.page),
+        ("robustness.md", measured(ROBUSTNESS), tables_robustness.page),
+    ):
+        out += [(ROOT / "docs" / page, content(result))] if result is not None else []
+    return out
+
+
+def measured(path: Path) -> Figures | None:
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def write() -> None:
-    """README.md's block, the model cards', and the calibration picture."""
+    """README.md's block, the model cards', the pages' in docs/, and the calibration picture."""
     for page, content in pages():
         page.write_text(between_markers(page.read_text(encoding="utf-8"), content), encoding="utf-8")
     picture(json.loads(QUALITY[DEFAULT].read_text()), PICTURE)

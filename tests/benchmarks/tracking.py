@@ -19,11 +19,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from pose_refine.training.movenet import MoveNet
+from movenet import MoveNet
+from runs import SIDE, square_maps
 from tqdm import tqdm
 
 from pose_refine import Refiner
-from pose_refine.crops import CROP_WIDTH, crop_boxes, crop_matrices, cut_crops, to_image
+from pose_refine.crops import CROP_WIDTH, cut_crops, to_image
 from pose_refine.looking import SURE
 from pose_refine.metrics.groups import mean_of_defined
 from pose_refine.metrics.multi_person import Frame
@@ -35,7 +36,6 @@ from pose_refine.training.data import People, read_coco
 JOINTS = [0, *range(5, 17)]  # of COCO's: nose and limbs
 HEIGHT, WIDTH, FPS = 384, 640, 25.0
 TALL = 230  # pixels that the nearest person's joints are high
-SIDE = 32  # pixels more on each side than the refiner's crop: MoveNet takes squares
 HEAD = 0.12
 THRESHOLDS = np.arange(0.05, 0.75, 0.05)
 
@@ -116,8 +116,7 @@ def covered(joints: np.ndarray, alpha: np.ndarray, nearest: int) -> np.ndarray:
 def estimate(movenet: MoveNet, image: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """MoveNet's poses (n, 17, 3) of those of whom four joints or more are seen."""
     boxed = truth[(~np.isnan(truth[..., 0])).sum(1) >= 4].astype(np.float32)
-    matrices = crop_matrices(*crop_boxes(boxed, image.shape[:2]))
-    matrices[:, :, 2] -= SIDE * matrices[:, :, 0]
+    matrices = square_maps(boxed)
     crops = cut_crops(np.ascontiguousarray(image[..., ::-1]), matrices, CROP_WIDTH + 2 * SIDE)
     found = movenet(torch.from_numpy(crops).permute(0, 3, 1, 2).float() * (2 / 255) - 1).numpy()
     return np.concatenate([to_image(found[..., :2], matrices), found[..., 2:]], -1).astype(np.float32)
