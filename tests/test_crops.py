@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from fakes.stickman import POSTURES, stickman
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -18,10 +19,13 @@ from pose_refine.crops import (
     crop_matrices,
     cut_crops,
     far_off,
+    scales,
     to_crop,
     to_image,
+    where_to_cut,
 )
 from pose_refine.model import near, oks_distance
+from pose_refine.skeletons import NETWORK, get_skeleton
 
 MIDDLE = np.array([(CROP_WIDTH - 1) / 2, (CROP_HEIGHT - 1) / 2])
 
@@ -83,14 +87,28 @@ def test_rotation_is_clockwise_on_the_screen():
     np.testing.assert_allclose(placed, (50, 60), atol=1e-4)
 
 
+@settings(deadline=None, max_examples=40)
+@given(floats(8, 4000), floats(-3, 3))
+def test_scales_are_image_pixels_a_crop_pixel_however_turned(height, angle):
+    m = matrix((30, -5), height, angle)
+    assert scales(m)[0] == pytest.approx(height / CROP_HEIGHT, rel=1e-5)
+
+
 @settings(deadline=None, max_examples=100)
-@given(arrays(np.float32, (2, 5, 2), elements=floats(-300, 900)), st.integers(0, 4))
+@given(arrays(np.float32, (2, 25, 2), elements=floats(-300, 900)), st.integers(0, 19))
 def test_every_joint_lies_inside_its_crop_with_margin(poses, missing):
+    """Those that the network does not know, too; some of these poses are upright, some are turned."""
     poses[0, :missing] = np.nan
-    centres, heights = crop_boxes(poses, (480, 640))
-    placed = to_crop(poses, crop_matrices(centres, heights))
+    placed = to_crop(poses, crop_matrices(*crop_boxes(poses, (480, 640))))
     reach = np.array([CROP_WIDTH, CROP_HEIGHT]) / 2 / MARGIN
     assert (np.isnan(placed) | (np.abs(placed - MIDDLE) <= reach + 0.05)).all()
+
+
+def joints_of(*places):
+    """A pose of its first joints, which do not say which way up it is."""
+    pose = np.full((1, 19, 2), np.nan, dtype=np.float32)
+    pose[0, : len(places)] = places
+    return pose
 
 
 BOXES = [
@@ -106,10 +124,61 @@ BOXES = [
 
 @pytest.mark.parametrize(("joints", "shape", "centre", "height"), BOXES)
 def test_boxes(joints, shape, centre, height):
-    centres, heights = crop_boxes(np.array([joints], dtype=np.float32), shape)
-    assert centres.dtype == heights.dtype == np.float32
+    centres, heights, rotation = crop_boxes(joints_of(*joints), shape)
+    assert centres.dtype == heights.dtype == rotation.dtype == np.float32
     np.testing.assert_allclose(centres, [centre])
     np.testing.assert_allclose(heights, [height], rtol=1e-6)
+    assert rotation.tolist() == [0]
+
+
+UPRIGHT = sorted(set(POSTURES) - {"bent down to the feet"})
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from(UPRIGHT), st.floats(46, 314), floats(20, 1500), st.tuples(*[floats(-500, 2000)] * 2))
+def test_who_is_turned_is_seen_as_if_upright(posture, degrees, size, place):
+    """The same joints at the same places of the crop."""
+    upright, turned = (stickman(size, place, np.deg2rad(d), **POSTURES[posture])[None] for d in (0, degrees))
+    before, boxes = crop_boxes(upright, (480, 640)), crop_boxes(turned, (480, 640))
+    assert before[2][0] == 0
+    assert np.abs(np.exp(1j * boxes[2][0]) - np.exp(1j * np.deg2rad(degrees))) < 0.02
+    plain, again = to_crop(upright, crop_matrices(*before)), to_crop(turned, crop_matrices(*boxes))
+    np.testing.assert_allclose(again, plain, atol=0.5)
+
+
+@pytest.mark.parametrize("name", ["coco17", "mpii16", "body25"])
+def test_the_crop_shows_one_body_and_the_claim_is_whole(name):
+    """A joint far off is claimed, but neither shown nor cut for; and it does not matter how far it is."""
+    skeleton = get_skeleton(name)
+    body = np.stack([stickman(200, (300, 260))[NETWORK.joints.index(j)] if j in NETWORK.joints else (300, 180)
+                     for j in skeleton.joints]).astype(np.float32)[None]  # fmt: skip
+    wrong, column = skeleton.joints.index("left_wrist"), NETWORK.joints.index("left_wrist")
+    lacking = body.copy()
+    lacking[0, wrong] = np.nan
+    _, expected, matrices = where_to_cut(lacking, skeleton, (480, 640))
+    for distance in (500, 900, 4000):
+        given = body.copy()
+        given[0, wrong] += distance
+        before = given.copy()
+        claimed, shown, cut = where_to_cut(given, skeleton, (480, 640))
+        np.testing.assert_array_equal(claimed[0, column], given[0, wrong])
+        np.testing.assert_array_equal(shown, expected)
+        np.testing.assert_array_equal(cut, matrices)
+        np.testing.assert_array_equal(given, before)
+        others = np.arange(19) != column
+        np.testing.assert_array_equal(shown[0, others], claimed[0, others])
+
+
+def test_who_has_no_joint_that_the_network_knows_is_cut_by_the_others():
+    feet = np.full((2, 25, 3), np.nan, np.float32)
+    feet[:, -6:] = [[100, 200, 1], [110, 210, 1], [90, 190, 1], [130, 200, 1], [140, 190, 1], [120, 180, 1]]
+    feet[1, 1:8, :2] = np.random.default_rng(0).uniform(300, 350, (7, 2))
+    claimed, shown, matrices = where_to_cut(feet, get_skeleton("body25"), (480, 640))
+    assert claimed.shape == shown.shape == (2, 19, 2)
+    assert np.isnan(claimed[0]).all()
+    assert np.isnan(shown[0]).all()
+    np.testing.assert_allclose(to_image(MIDDLE[None, None], matrices)[:1, 0], [[115, 195]], atol=1e-3)
+    assert (to_image(MIDDLE[None, None].repeat(2, 0), matrices)[1, 0] > 290).all()  # feet do not count for her
 
 
 def test_far_off_is_what_the_decision_is_told():
@@ -132,17 +201,19 @@ def test_points_far_outside_come_back():
 
 
 CUTS = [
-    pytest.param((60, 50), 90, id="enlarged"),
-    pytest.param((60.3, 49.8), 256, id="same size, grey around"),
-    pytest.param((60.3, 49.8), 380, id="reduced by less than two"),
-    pytest.param((0, 0), 64, id="corner"),
-    pytest.param((125.7, 99.2), 40.5, id="other corner"),
+    pytest.param((60, 50), 90, 0, id="enlarged"),
+    pytest.param((60.3, 49.8), 256, 0, id="same size, grey around"),
+    pytest.param((60.3, 49.8), 380, 0, id="reduced by less than two"),
+    pytest.param((0, 0), 64, 0, id="corner"),
+    pytest.param((125.7, 99.2), 40.5, 0, id="other corner"),
+    pytest.param((60, 50), 90, 1.2, id="turned"),
+    pytest.param((125.7, 99.2), 300, -2.6, id="turned, grey around"),
 ]
 
 
-@pytest.mark.parametrize(("centre", "height"), CUTS)
-def test_cut_equals_a_naive_twin(centre, height):
-    image, m = smooth_image(101, 127), matrix(centre, height)
+@pytest.mark.parametrize(("centre", "height", "angle"), CUTS)
+def test_cut_equals_a_naive_twin(centre, height, angle):
+    image, m = smooth_image(101, 127), matrix(centre, height, angle)
     crop = cut_crops(image, m)[0]
     for row in range(0, CROP_HEIGHT, 5):
         for column in range(0, CROP_WIDTH, 7):
@@ -198,12 +269,13 @@ def test_large_people_are_averaged(height):
 
 @pytest.mark.parametrize("height", [300, 600, 1100, 1101, 1102, 1777])
 @pytest.mark.parametrize("place", [(0.0, 0.0), (0.25, 0.3), (-0.2, 0.35)], ids=["middle", "last corner", "low"])
-def test_averaging_moves_nothing(height, place):
+@pytest.mark.parametrize("angle", [0, 3.0], ids=["upright", "turned"])
+def test_averaging_moves_nothing(height, place, angle):
     """Wherever in the crop: what is shrunk is seldom a whole number of averaged pixels wide."""
     x, y = 800 + round(place[0] * height), 1000 + round(place[1] * height)
     image = np.full((2000, 1600, 3), 0, dtype=np.uint8)
     cv2.circle(image, (x, y), 25, (255, 255, 255), -1)
-    m = matrix((800.4, 1000.7), height)
+    m = matrix((800.4, 1000.7), height, angle)
     weight = cut_crops(image, m)[0, ..., 0].astype(float)
     weight[weight == GREY] = 0  # outside the image
     rows, columns = np.indices(weight.shape)

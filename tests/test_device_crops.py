@@ -26,10 +26,10 @@ def smooth_image(height, width, seed=0):
     return cv2.resize(coarse.astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def matrices_of(*people):
-    """Of (x, y, height of the crop) each."""
+def matrices_of(*people, angle=0.0):
+    """Of (x, y, height of the crop) each, turned by `angle`, radians."""
     values = np.array(people, dtype=np.float32).reshape(-1, 3)
-    return crop_matrices(values[:, :2], values[:, 2])
+    return crop_matrices(values[:, :2], values[:, 2], np.full(len(values), angle, np.float32))
 
 
 def cut(image, matrices):
@@ -37,10 +37,13 @@ def cut(image, matrices):
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.floats(-150, 800), st.floats(-150, 700), st.floats(8, 1500), st.integers(0, 9))
-def test_equals_what_opencv_cuts(x, y, height, seed):
+@given(
+    st.floats(-150, 800), st.floats(-150, 700), st.floats(8, 1500), st.floats(-np.pi, np.pi) | st.just(0.0),
+    st.integers(0, 9),
+)  # fmt: skip
+def test_equals_what_opencv_cuts(x, y, height, angle, seed):
     """Where an image is shrunk, blocks of pixels start elsewhere: at the image's corner, not at the person's."""
-    image, matrices = smooth_image(537, 640, seed), matrices_of((x, y, height))
+    image, matrices = smooth_image(537, 640, seed), matrices_of((x, y, height), angle=angle)
     apart = np.abs(cut(image, matrices).astype(int) - crops.cut_crops(image, matrices))
     reduced = height / CROP_HEIGHT >= crops.MAX_REDUCTION
     assert apart.mean() <= (1.5 if reduced else 0.5)
@@ -48,15 +51,16 @@ def test_equals_what_opencv_cuts(x, y, height, seed):
 
 
 @pytest.mark.parametrize("height", [300, 1100, 1101, 1777])
-def test_averaging_moves_nothing(height):
+@pytest.mark.parametrize("angle", [0, -2.0], ids=["upright", "turned"])
+def test_averaging_moves_nothing(height, angle):
     image = np.zeros((2003, 1601, 3), np.uint8)
     cv2.circle(image, (820, 1030), 25, (255, 255, 255), -1)
-    matrices = matrices_of((800.4, 1000.7, height))
+    matrices = matrices_of((800.4, 1000.7, height), angle=angle)
     weight = cut(image, matrices)[0, ..., 0].astype(float)
-    weight[weight == GREY] = 0  # outside the image
-    rows, columns = np.indices(weight.shape)
-    centroid = np.array([(weight * columns).sum(), (weight * rows).sum()]) / weight.sum()
     expected = crops.to_crop(np.array([[[820, 1030]]], np.float32), matrices)[0, 0]
+    rows, columns = np.indices(weight.shape)
+    weight[np.hypot(columns - expected[0], rows - expected[1]) > 50] = 0  # so far away the image may end
+    centroid = np.array([(weight * columns).sum(), (weight * rows).sum()]) / weight.sum()
     assert np.abs(centroid - expected).max() < 0.1
 
 
@@ -131,8 +135,9 @@ def test_on_cuda_the_answers_are_those_of_the_cpu_and_nothing_waits(refiner, pho
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     there, given = Refiner.from_pretrained(device="cuda"), ~np.isnan(pose[..., 0])
     np.testing.assert_allclose(there.refine(photo, pose)[given], refiner.refine(photo, pose)[given], atol=0.5)
-    known, matrices = crops.where_to_cut(pose, get_skeleton("coco17"), photo.shape[:2])
-    views = Scene(Picture(photo, "rgb"), known, known, matrices).views(np.arange(1))
+    views = Scene(Picture(photo, "rgb"), *crops.where_to_cut(pose, get_skeleton("coco17"), photo.shape[:2])).views(
+        np.arange(1)
+    )
     there._look(views)  # memory is taken, and the skeleton's constants are copied
     views.pictures[0].release()
     try:
@@ -160,8 +165,9 @@ class Copies(TorchDispatchMode):
 @pytest.mark.parametrize("flip", [False, True])
 def test_nothing_waits_for_the_device(flip):
     """On a device without data, whatever needs some to go on raises; and no more is copied there than the image, once,
-    and each batch's few numbers: poses (3), matrices and, of people of two sizes, matrices of each and their order."""
-    shape = NetworkConfig("lightning", width=8, size=(192, 160))
+    and each batch's few numbers: poses (3), detail, whether they are MPII's, matrices and, of people of two sizes,
+    matrices of each and their order."""
+    shape = NetworkConfig(width=8, coarse=8, size=(192, 160))
     refiner = Refiner(lambda: Model(shape, flip=flip).eval(), device="meta")
     poses = np.random.default_rng(0).uniform(100, 300, (3, 19, 2)).astype(np.float32)
     matrices = matrices_of((200, 200, 300), (200, 200, 300), (200, 200, 600))
@@ -172,5 +178,5 @@ def test_nothing_waits_for_the_device(flip):
             found = refiner._ask(replace(scene, picture=picture).views(np.arange(3)))
         assert found.shape == (3, 19, 3)
         assert found.is_meta
-        poses_and_maps = Counter({(3, 19, 2): 2, (3, 3, 19, 2): 1, (3, 2, 3): 1, (2, 2, 3): 1, (1, 2, 3): 1, (3,): 1})
+        poses_and_maps = Counter({(3, 19, 2): 2, (3, 3, 19, 2): 1, (3, 2, 3): 1, (2, 2, 3): 1, (1, 2, 3): 1, (3,): 3})
         assert copies.shapes == poses_and_maps + Counter({(400, 500, 3): again})

@@ -1,5 +1,7 @@
 """What the network is shown: whose crops, which poses, and which neighbours."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,16 +9,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pose_refine import scenes
-from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH, OTHERS, crop_boxes, crop_matrices, cut_crops, to_crop, to_image
+from pose_refine.crops import (
+    CROP_HEIGHT,
+    CROP_WIDTH,
+    OTHERS,
+    crop_boxes,
+    crop_matrices,
+    cut_crops,
+    scales,
+    to_crop,
+    to_image,
+)
 from pose_refine.scenes import Picture, Scene, joined, middles, nearest_others
 
 CPU = torch.device("cpu")
 NOISE = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
 
 
-def scene_of(poses, order="rgb", shown=None):
+def scene_of(poses, order="rgb", shown=None, *, mpii=False):
     shown = poses if shown is None else shown
-    return Scene(Picture(NOISE, order), poses, shown, crop_matrices(*crop_boxes(shown, (240, 320))))
+    return Scene(Picture(NOISE, order), poses, shown, crop_matrices(*crop_boxes(shown, (240, 320))), mpii)
 
 
 def some_poses(people, seed=0):
@@ -34,6 +46,35 @@ def test_a_scene_shows_poses_and_judges_others():
     near = nearest_others(shown, middles(shown), rows)
     np.testing.assert_allclose(to_crop(near, matrices), views.others)
     np.testing.assert_array_equal(views.crops(CPU), cut_crops(NOISE, matrices))
+
+
+@pytest.mark.parametrize("mpii", [False, True])
+def test_a_scene_tells_how_fine_its_crops_are_and_whose_joints_are_meant(mpii):
+    """However a crop is turned, and of each person as many image pixels as theirs."""
+    scene = scene_of(some_poses(4), mpii=mpii)
+    matrices = crop_matrices(np.full((4, 2), 99, np.float32), np.float32([64, 256, 512, 256]), np.float32([0, 0, 1, 2]))
+    rows = np.array([3, 0, 2])
+    views = replace(scene, matrices=matrices).views(rows)
+    np.testing.assert_allclose(views.detail, [1, 0.25, 2], rtol=1e-5)
+    assert views.detail.dtype == np.float32
+    assert views.mpii.tolist() == [mpii] * 3
+    assert views.mpii.dtype == bool
+    assert views.of(slice(1, None)).detail.tolist() == views.detail[1:].tolist()
+
+
+def test_what_is_not_shown_is_judged_and_moves_nobody():
+    """A joint that cannot be one body's is NaN in what is shown, of oneself and of neighbours, and no part of their
+    middle."""
+    poses = some_poses(3)
+    claimed = poses.copy()
+    claimed[:, 4] = 9e4
+    shown = poses.copy()
+    shown[:, 4] = np.nan
+    views = scene_of(claimed, shown=shown).views(np.arange(3))
+    assert np.isnan(views.shown[:, 4]).all()
+    assert np.isnan(views.others[:, :2, 4]).all()
+    assert (np.abs(views.initial[:, 4]) > 1e3).all()
+    np.testing.assert_allclose(scene_of(claimed, shown=shown).centres, np.nanmean(shown, 1), rtol=1e-5)
 
 
 @pytest.mark.parametrize("on_host", [("cpu",), ()], ids=["OpenCV", "on the device"])
@@ -61,7 +102,7 @@ def test_images_on_a_device_may_be_read_only_and_of_any_strides(view, monkeypatc
 
 
 def test_joined_views_are_each_of_their_own_picture():
-    first, second = scene_of(some_poses(3)), scene_of(some_poses(2, seed=1), "bgr")
+    first, second = scene_of(some_poses(3)), scene_of(some_poses(2, seed=1), "bgr", mpii=True)
     rows = np.array([2, 0]), np.array([0, 1])
     views = joined([first.views(rows[0]), second.views(rows[1]), first.views(rows[0][:1])])
     apart = [scene.views(r) for scene, r in ((first, rows[0]), (second, rows[1]), (first, rows[0][:1]))]
@@ -69,7 +110,7 @@ def test_joined_views_are_each_of_their_own_picture():
     for part in (slice(None), slice(3), slice(3, None)):
         chosen = views.of(part)
         assert torch.equal(chosen.crops(CPU), torch.cat([v.crops(CPU) for v in apart])[part])
-        for name in ("initial", "others", "shown", "matrices"):
+        for name in ("initial", "others", "shown", "detail", "mpii", "matrices"):
             expected = np.concatenate([getattr(v, name) for v in apart])[part]
             np.testing.assert_array_equal(getattr(chosen, name), expected)
 
@@ -100,9 +141,11 @@ def test_large_images_stay_on_the_host(monkeypatch):
 def test_a_closer_look_is_at_what_was_found():
     poses = some_poses(3)
     found = np.concatenate([poses * 0.5 + 60, np.ones((3, 19, 1), np.float32)], -1)
-    scene = scene_of(poses)
+    scene = scene_of(poses, mpii=True)
     closer = scene.closer(found)
     assert closer.initial is poses
+    assert closer.mpii
+    np.testing.assert_allclose(closer.views(np.arange(3)).detail, scales(closer.matrices))
     np.testing.assert_array_equal(closer.shown, found[..., :2])
     np.testing.assert_array_equal(closer.matrices, scene_of(found[..., :2]).matrices)
     np.testing.assert_array_equal(scene.shown, poses)

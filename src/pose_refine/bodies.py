@@ -80,7 +80,7 @@ def one_body(keypoints: Floats) -> Floats:
 
 def _typical(apart: AnyArray, pairs: AnyArray) -> AnyArray:
     """The TYPICAL quantile of each person's pairs, (N,); 0 without any."""
-    flat = np.sort(np.where(pairs, apart, np.inf).reshape(len(apart), -1), 1)
+    flat = np.sort(np.where(pairs, apart, np.inf).reshape(len(apart), REACH.size), 1)
     count = pairs.sum((1, 2))
     place = np.minimum((TYPICAL * count).astype(int), np.maximum(count - 1, 0))
     typical: AnyArray = np.where(count, np.take_along_axis(flat, place[:, None], 1)[:, 0], 0)

@@ -48,8 +48,11 @@ class NetworkConfig:
 
 
 def largest_layer(config: NetworkConfig) -> int:
-    """Numbers of one person in the largest layer's output: at stride 4, of everything that the head joins."""
-    return max(2 * config.maps, config.width, STEM) * (config.size[0] // 4) * (config.size[1] // 4)
+    """Numbers of one person in the largest layer's output: the stem's, at half the size of the crop, or the head's for
+    two beliefs at a quarter, or its coarse ones at an eighth."""
+    height, width = config.size
+    widest = max(16 * STEM, 8 * config.width, 8 * config.maps, config.coarse)
+    return widest * (height // 8) * (width // 8)
 
 
 class PoseEntrance(nn.Module):

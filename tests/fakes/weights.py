@@ -6,9 +6,25 @@ from pose_refine.model import Model
 from pose_refine.network import NetworkConfig
 
 
-def tiny_model(seed=0):
+def tiny_model(seed=0, **shape):
+    """An untrained model; of the network's shape, what is not given is small."""
     torch.manual_seed(seed)
-    return Model(NetworkConfig("lightning", 19, 8)).eval()
+    return Model(NetworkConfig(**{"width": 8, "coarse": 8, **shape})).eval()
+
+
+@torch.no_grad()
+def lively(network):
+    """With weights by which what is seen is as strong in the last layer as in the first, and poses enter.
+
+    torch's own shrink it from layer to layer, as if there were batch norms; and those of the layers that poses and the
+    head's answer go through are zero before training.
+    """
+    for parameter in network.trunk.parameters():
+        if parameter.ndim == 4:
+            parameter.mul_(3**0.5)
+    for layer in (network.pose4.write, network.pose8.write, network.head.out, network.image_only):
+        torch.nn.init.normal_(layer.weight, std=0.5)
+    return network
 
 
 def flip_a_bit(data):

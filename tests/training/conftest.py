@@ -1,4 +1,4 @@
-"""A tiny data folder: three COCO-format images, two LSP images, and two estimators' predictions."""
+"""A tiny data folder: three COCO-format images, two LSP images, and two estimators' predictions; and a start."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from fakes.tinypose import TinyPose, write_onnx
 
-from pose_refine.network import Network, NetworkConfig
 from pose_refine.skeletons import NETWORK, SKELETONS
 
 # id, image, left, top, width and height of the person, labelled joints
@@ -101,16 +100,8 @@ def data(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def trunk_file(tmp_path_factory) -> Path:
-    """An untrained Lightning under the published tensors' names.
-
-    PyTorch's own initialisation would shrink the signal from layer to layer, as if there were batch norms after it.
-    """
-    torch.manual_seed(0)
-    tensors = {}
-    for name, tensor in Network(NetworkConfig("lightning")).state_dict().items():
-        if name.startswith(("stem.", "blocks.", "last.", "pyramid.", "heatmap.")):
-            published = name.replace("pyramid.", "fpn.").replace("heatmap.", "head.heatmap.")
-            tensors[published] = (tensor * np.sqrt(6)).half().contiguous()
-    path = tmp_path_factory.mktemp("init") / "movenet_lightning.safetensors"
-    save_file(tensors, path)
-    return path
+    """An untrained PP-TinyPose."""
+    pytest.importorskip("onnx")
+    network = TinyPose()
+    network(torch.zeros(1, 3, 64, 64))
+    return write_onnx(tmp_path_factory.mktemp("init") / "tinypose.onnx", network.layers)

@@ -1,8 +1,9 @@
 """PP-TinyPose's published weights as a starting point."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -23,21 +24,33 @@ Kind = TypeVar("Kind", bound=nn.Module)
 
 
 def read_layers(path: Path) -> Iterator[Layer]:
-    """Weight and bias of every convolution of an ONNX file, in the order in which they run.
+    """Weight and bias of every convolution of an ONNX file, in the order in which the published network has them.
+
+    Nodes lie in any order that can run, in which branches may change places; their biases' names are numbered.
 
     Raises:
         ImportError: The package onnx is not installed.
+        ValueError: No ONNX file.
     """
     try:
         import onnx
     except ImportError as error:
         raise ImportError('reading ONNX needs more packages: pip install "pose-refine[onnx]"') from error
-    graph = onnx.load(path).graph
+    data = path.read_bytes()
+    try:
+        graph = onnx.load_from_string(data).graph
+    except Exception as error:  # protobuf's errors have nothing else in common
+        raise ValueError(f"no ONNX file: {error}") from error
     values = {value.name: onnx.numpy_helper.to_array(value) for value in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Conv":
-            weight, bias = (torch.tensor(values[name], dtype=torch.float32) for name in node.input[1:])
-            yield weight, bias
+    for node in sorted((node for node in graph.node if node.op_type == "Conv"), key=_number):
+        weight, bias = (torch.tensor(values[name], dtype=torch.float32) for name in node.input[1:])
+        yield weight, bias
+
+
+def _number(node: Any) -> int:
+    """Of a convolution, by its bias's name: Conv_12.bias, batch_norm2d_12.w_1.bias_24; 0 where there is none."""
+    found = re.search(r"_(\d+)\.", node.input[-1])
+    return int(found[1]) if found else 0
 
 
 class Copier:
@@ -151,7 +164,7 @@ def load_start(network: Network, path: Path) -> None:
     try:
         copier.trunk(network.trunk)
         weight, bias = next(copier.layers)
-    except (RuntimeError, IndexError, StopIteration) as error:
+    except (RuntimeError, IndexError, KeyError, ValueError, StopIteration) as error:
         raise ValueError(f"{path}: expected PP-TinyPose with batch norms folded in: {error}") from error
     normalize(network.trunk.stem)
     begin(network, weight, bias)
