@@ -31,7 +31,6 @@ import papers
 import tables
 import torch
 from figures import COCO, Compared
-from movenet import MoveNet
 from runs import JOINTS, DevSet, Instead, read_coco_dev, read_lsp_dev, refined, run_all
 from tinypose import TinyPose
 from torch import Tensor
@@ -111,11 +110,11 @@ def recovery(refiner: Refiner, dev: DevSet, predicted: np.ndarray, joints: np.nd
 
 
 def perfect(refiner: Refiner, dev: DevSet) -> list[dict[str, float]]:
-    """Ground truth as input, refined once, twice, three times: what is spoilt, and how far joints move."""
+    """Ground truth as input, refined once and twice: what is spoilt, and how far joints move."""
     truth = np.concatenate([dev.truth, np.ones_like(dev.truth[..., :1])], -1)
     height = (np.nanmax(truth[..., 1], 1) - np.nanmin(truth[..., 1], 1))[dev.rows, None]
     poses, rows = truth, []
-    for _ in range(3):
+    for _ in range(2):
         poses = run_all(dev.people, poses, refined(refiner))
         compared = Compared(dev, truth, poses, np.ones(JOINTS, bool))
         gap = np.linalg.norm(poses[dev.rows, :, :2] - dev.truth[dev.rows], axis=-1) / height
@@ -131,8 +130,7 @@ def measure_all(arguments: argparse.Namespace) -> tuple[dict, bool]:
     out: dict = {"sha256": weights.read_config(source).sha256, "machine": machine(), "sets": {}}
     about = {"sha256": out["sha256"], **{k: getattr(arguments, k) for k in ("split", "limit")}}
     progress = Progress(arguments.out, {**about, "tinypose": arguments.tinypose.stem})
-    thunder = MoveNet("thunder", arguments.trunk).eval()
-    instead = Instead(refiner, TinyPose(arguments.tinypose), arguments.cache, thunder)
+    instead = Instead(refiner, TinyPose(arguments.tinypose), arguments.cache)
     devs = {name: read(arguments.data, arguments.split, arguments.limit) for name, (read, _) in SETS.items()}
     whole = True
     for name, dev in devs.items():

@@ -7,13 +7,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
-from movenet import MoveNet
 from tinypose import TinyPose, boxes_of
 from tqdm import tqdm
 
 from pose_refine import Refiner
-from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH, MARGIN, crop_matrices, cut_crops, to_image, where_to_cut
+from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH, MARGIN, crop_matrices, where_to_cut
 from pose_refine.scenes import Picture, Scene
 from pose_refine.skeletons import NETWORK, SKELETONS, convert
 from pose_refine.training.data import People, read_coco, read_lsp, select
@@ -112,18 +110,6 @@ def without_pose(refiner: Refiner) -> Step:
     return step
 
 
-def thunder_again(movenet: MoveNet) -> Step:
-    """MoveNet on the box of the pose, with the refiner's margin, widened to the square that it takes."""
-
-    def step(image: np.ndarray, poses: np.ndarray) -> np.ndarray:
-        matrices = square_maps(poses)
-        crops = cut_crops(image, matrices, CROP_WIDTH + 2 * SIDE)
-        found = movenet(torch.from_numpy(crops).permute(0, 3, 1, 2).float() * (2 / 255) - 1).numpy()
-        return np.concatenate([to_image(found[..., :2], matrices), found[..., 2:]], -1)
-
-    return step
-
-
 def square_maps(poses: np.ndarray) -> np.ndarray:
     """Maps (N, 2, 3) from the pixels of upright square crops around poses (N, K, C >= 2) to image pixels."""
     boxes = boxes_of(poses)
@@ -141,19 +127,17 @@ def tinypose_again(tinypose: TinyPose) -> Step:
 
 @dataclass(frozen=True)
 class Instead:
-    """What one could do with poses instead of refining them: look without them, and look again at what that found.
+    """What one could do with poses instead of refining them: look without them, and estimate again.
 
     Attributes:
         refiner: Whose network.
         tinypose: The estimator to run again.
         cache: Folder to keep the poses in that do not depend on the refiner, or None.
-        movenet: MoveNet Thunder, to run again on COCO's joints, or None.
     """
 
     refiner: Refiner
     tinypose: TinyPose
     cache: Path | None
-    movenet: MoveNet | None = None
 
     def __call__(self, people: People, poses: np.ndarray, skeleton: str, name: str) -> dict[str, np.ndarray]:
         """Ways to poses (P, K, 3) of the same people and skeleton as those given, of an estimator of that `name`."""
@@ -166,12 +150,9 @@ class Instead:
         tiny = kept("tinypose", poses, tinypose_again(self.tinypose))
         found = {
             "no_pose": (blind, NETWORK),
-            "no_pose_twice": (run_all(people, blind, without_pose(self.refiner)), NETWORK),
             "tinypose": (tiny, coco),
             "tinypose_twice": (kept("tinypose_twice", tiny, tinypose_again(self.tinypose)), coco),
         }
-        if self.movenet is not None:
-            found["thunder"] = kept("thunder", poses, thunder_again(self.movenet)), coco
         return {way: convert(theirs, joints, source) for way, (theirs, joints) in found.items()}
 
 

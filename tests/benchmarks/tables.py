@@ -20,7 +20,6 @@ README, PICTURE = ROOT / "README.md", ROOT / "docs/calibration.png"
 # What a user could do instead, and its column.
 ALTERNATIVES = {
     "no_pose": "no pose shown",
-    "no_pose_twice": "no pose, two looks",
     "tinypose": "TinyPose again",
     "tinypose_twice": "TinyPose, two looks",
 }
@@ -63,15 +62,14 @@ def main_table(result: Figures) -> str:
 
 def more_table(result: Figures) -> str:
     """What else is told of the same poses."""
-    head = ["set", "estimator", "help", "ECE", "recovered: were right", "recovered: right", "Thunder again"]
+    head = ["set", "estimator", "help", "ECE", "recovered: were right", "recovered: right"]
     rows = []
     for name, estimators in result["sets"].items():
         for e, f in ordered(estimators).items():
             recovered = [f["recovery"][x] for x in ("were_right", "right")]
             calibration = calibration_error(f["reliability"][1])
-            thunder = with_harm(f.get("thunder"))
-            rows.append([SETS[name], NAMES.get(e, e), f["all"]["help"], calibration, *recovered, thunder])
-    return "What helps, recovered joints, scores, and MoveNet Thunder run again:\n\n" + table(head, rows)
+            rows.append([SETS[name], NAMES.get(e, e), f["all"]["help"], calibration, *recovered])
+    return "What helps, recovered joints, and scores:\n\n" + table(head, rows)
 
 
 def pooled(estimators: dict[str, Figures], part: str) -> list[list[Any]]:

@@ -15,7 +15,6 @@ WAYS = {
     "before": "before",
     "after": "after",
     "no_pose": "no pose shown",
-    "no_pose_twice": "no pose, two looks",
     "tinypose": "TinyPose again",
     "tinypose_twice": "TinyPose, two looks",
 }
