@@ -1,13 +1,11 @@
 """How good the weights are, on real images with real estimators' predictions, beside what a user could do instead.
 
-    python tests/benchmarks/quality.py --data ../shared/data --trunk ../shared/trunks/movenet_thunder.safetensors \\
-        --tinypose ../shared/trunks/tinypose_v1.onnx --cache runs/again
+    python tests/benchmarks/quality.py --data ../shared/data --tinypose ../shared/trunks/tinypose_v1.onnx --cache runs/again
 
 For every estimator: its poses as they are; refined, and how often it was looked at a person for that; the same network
-shown no pose (its crop still comes from the pose), looking once, and again at what it found; PP-TinyPose run again on
-the box of the pose, with flip test, and again on the box of what it found; MoveNet Thunder run again. Then recovery of
-removed joints, calibration, and rows of two papers' tables (papers.py); at the end ground truth as input. figures.py
-says what the figures are.
+shown no pose (its crop still comes from the pose); PP-TinyPose run again on the box of the pose, with flip test, and
+again on the box of what it found. Then recovery of removed joints, calibration, and rows of two papers' tables
+(papers.py); at the end ground truth as input. figures.py says what the figures are.
 
 Writes tests/benchmarks/quality.json, with the weights' SHA-256, and with --readme the tables between the markers of
 README.md, the model cards and docs/, and the calibration picture; `tables.py` alone writes these anew. The file of the
@@ -160,7 +158,6 @@ def cpu_lines() -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with coco/, lsp_extended/ and predictions/")
-    parser.add_argument("--trunk", type=Path, required=True, help="MoveNet Thunder's tensors")
     parser.add_argument("--tinypose", type=Path, required=True, help="PP-TinyPose as ONNX, 256 x 192")
     parser.add_argument("--cache", type=Path, help="folder to keep the poses in that are estimated again")
     parser.add_argument("--estimators", nargs="*", help="only these; the output is written when all are there")

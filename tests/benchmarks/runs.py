@@ -13,7 +13,7 @@ from tqdm import tqdm
 from pose_refine import Refiner
 from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH, MARGIN, crop_matrices, where_to_cut
 from pose_refine.scenes import Picture, Scene
-from pose_refine.skeletons import NETWORK, SKELETONS, convert
+from pose_refine.skeletons import MPII_CONVENTION, NETWORK, SKELETONS, convert
 from pose_refine.training.data import People, read_coco, read_lsp, select
 
 JOINTS = 17  # COCO's: what the estimators give
@@ -98,13 +98,14 @@ def refined(refiner: Refiner, skeleton: str = "coco17") -> Step:
     return lambda image, poses: refiner.refine(image, poses, skeleton=skeleton)
 
 
-def without_pose(refiner: Refiner) -> Step:
-    """The same network on the same crop, which comes from the pose (the network's 19 joints), without pose maps."""
+def without_pose(refiner: Refiner, mpii: bool) -> Step:
+    """The same network on the same crop, which comes from the pose (the network's 19 joints), without pose maps; its
+    joints as COCO means them, or as MPII does."""
 
     def step(image: np.ndarray, poses: np.ndarray) -> np.ndarray:
         nothing = np.full((len(poses), len(NETWORK.joints), 2), np.nan, np.float32)
         *_, matrices = where_to_cut(poses, NETWORK, image.shape[:2])
-        scene = Scene(Picture(image, "rgb"), nothing, nothing, matrices)
+        scene = Scene(Picture(image, "rgb"), nothing, nothing, matrices, mpii)
         return refiner._refine_crops(scene, np.arange(len(poses)), 64)
 
     return step
@@ -146,7 +147,8 @@ class Instead:
         def kept(way: str, given: np.ndarray, step: Step) -> np.ndarray:
             return remembered(self.cache, f"{name}_{way}", people, given, step)
 
-        blind = run_all(people, convert(poses, source, NETWORK), without_pose(self.refiner))
+        blind_step = without_pose(self.refiner, skeleton in MPII_CONVENTION)
+        blind = run_all(people, convert(poses, source, NETWORK), blind_step)
         tiny = kept("tinypose", poses, tinypose_again(self.tinypose))
         found = {
             "no_pose": (blind, NETWORK),
