@@ -1,6 +1,6 @@
 """How good the weights are, on real images with real estimators' predictions, beside what a user could do instead.
 
-    python tests/benchmarks/quality.py --data ../shared/data --tinypose ../shared/trunks/tinypose_v1.onnx --cache runs/again
+    python tests/benchmarks/quality.py --data ../shared/data --tinypose ../shared/trunks/tinypose_v1.onnx --cache CACHE
 
 For every estimator: its poses as they are; refined, and how often it was looked at a person for that; the same network
 shown no pose (its crop still comes from the pose); PP-TinyPose run again on the box of the pose, with flip test, and
