@@ -42,7 +42,7 @@ from pose_refine.training.synthesis import (
 
 RIGHT, WRONG = 0.85, 0.5  # keypoint similarity from which a joint counts as right, below which it is wrong
 DRAWS = 2  # damaged poses a held-out person, beside every estimator's own
-SOME = 220  # people of each kind of initial pose
+SOME = 160  # people of each kind of initial pose
 SPOILT = 2.5  # what a right joint's lost similarity counts beside a wrong one's gain
 STEPS, BATCH, RATE = 1500, 256, 2e-3
 COARSE = (8, 4, 16, 2)  # what cannot be seen must be left alone: to 1 / that of their size images are shrunk

@@ -89,10 +89,12 @@ def remove(poses: Floats, rng: Generator, *, share: float | Floats = 0.3) -> Flo
 
 def noise(poses: Floats, rng: Generator, *, share: float = 0.05) -> Floats:
     """The noise variant: a false joint anywhere in 1.2 times the person's box, present before or not."""
-    low, high = np.nanmin(poses, 1, keepdims=True), np.nanmax(poses, 1, keepdims=True)
+    seen = ~np.isnan(poses).all(1, keepdims=True)  # nobody has no box
+    filled = np.where(seen, poses, 0)
+    low, high = np.nanmin(filled, 1, keepdims=True), np.nanmax(filled, 1, keepdims=True)
     false = low + (high - low) * rng.uniform(-0.1, 1.1, poses.shape)
     chosen = rng.random(poses.shape[:2]) < share
-    return np.where(chosen[..., None], false, poses).astype(np.float32)
+    return np.where(chosen[..., None] & seen, false, poses).astype(np.float32)
 
 
 def fling(poses: Floats, size: int, rng: Generator) -> Floats:
