@@ -97,7 +97,7 @@ def choose(
     if exported and flip is not None:
         raise ValueError(f"flip: {source!r} was exported with or without it; export it anew")
     if backend == "torch" and not exported:
-        return lambda: weights.load(weights.find(source, revision), flip)[0], usable_device(device)
+        return lambda: weights.load_source(source, revision, flip)[0], usable_device(device)
     if exported and revision is not None:
         raise ValueError(f"revision: only weights on the hub have revisions, {source!r} is a file")
     if device is None and onnx_model.PROVIDERS["cuda"] not in onnx_model.runtime().get_available_providers():
@@ -107,7 +107,7 @@ def choose(
     def load() -> OnnxModel:
         if exported and source is not None:
             return OnnxModel(Path(source).read_bytes(), place, os.fspath(source))
-        return OnnxModel(onnx_model.to_onnx(*weights.load(weights.find(source, revision), flip)), place)
+        return OnnxModel(onnx_model.to_onnx(*weights.load_source(source, revision, flip)), place)
 
     return load, place
 

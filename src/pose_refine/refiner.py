@@ -77,7 +77,8 @@ class Refiner:
         """Load weights.
 
         Args:
-            source: None or "base" (accurate), "small" (fast): embedded, no network needed; a folder; "org/name" or
+            source: None or "base", "small" (half its time, less accurate), "large" (half as much again, more accurate):
+                embedded, no network needed; a folder; "org/name" or
                 "hf://org/name[@revision]" on the Hugging Face hub; or a file that `pose-refine export` wrote, its name
                 ends in .onnx.
             revision: Branch, tag or commit on the hub.

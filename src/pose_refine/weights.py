@@ -17,7 +17,8 @@ from pose_refine.files import write_whole
 from pose_refine.model import MOST_VIEWS, Model
 from pose_refine.network import NetworkConfig
 
-NAMES = ("small", "base", "large")  # embedded
+# One set of weights is embedded; by these names it sees so many views of each crop (see `model.look`).
+NAMES = {"small": 1, "base": 2, "large": 3}
 DEFAULT = "base"
 CONFIG, TENSORS = "config.json", "model.safetensors"
 _PACKAGE = Path(__file__).parent
@@ -61,7 +62,7 @@ def find(source: str | os.PathLike[str] | None, revision: str | None = None) -> 
     """The folder that holds `source`'s weights, fetched from the hub if need be.
 
     Args:
-        source: A name in NAMES (None: DEFAULT), which are embedded, a folder, "org/name" or "hf://org/name[@revision]".
+        source: A name in NAMES (None: DEFAULT), all of the embedded weights, a folder, "org/name" or "hf://org/name[@revision]".
         revision: Branch, tag or commit on the hub.
 
     Returns:
@@ -80,14 +81,14 @@ def find(source: str | os.PathLike[str] | None, revision: str | None = None) -> 
         return _fetch(*hub)
     if revision is not None:
         raise ValueError(f"revision: only weights on the hub have revisions, {text!r} is not there")
-    for folder in (EMBEDDED / text, REPOSITORY / text) if named else ():
+    for folder in (EMBEDDED / DEFAULT, REPOSITORY / DEFAULT) if named else ():
         if (folder / CONFIG).is_file():
             return folder
     if named:
-        raise FileNotFoundError(f"this installation lacks the weights {text!r}: neither in {EMBEDDED} nor {REPOSITORY}")
+        raise FileNotFoundError(f"this installation lacks its weights: neither in {EMBEDDED} nor {REPOSITORY}")
     if not Path(text).is_dir():
         raise FileNotFoundError(
-            f"no weights at {text!r}: expected a folder, one of {NAMES}, 'org/name' or 'hf://org/name[@revision]'"
+            f"no weights at {text!r}: expected a folder, one of {', '.join(NAMES)}, 'org/name' or 'hf://org/name[@revision]'"
         )
     return Path(text)
 
@@ -143,12 +144,23 @@ def read_config(folder: Path) -> WeightsConfig:
         raise ValueError(f"{path}: not a weights config: {error}") from error
 
 
-def load(folder: Path, flip: bool | None = None) -> tuple[Model, WeightsConfig]:
+def load_source(
+    source: str | os.PathLike[str] | None, revision: str | None = None, flip: bool | None = None
+) -> tuple[Model, WeightsConfig]:
+    """`load` what `find` finds; arguments and errors as there. A name in NAMES says how many views there are."""
+    model, config = load(find(source, revision))
+    if isinstance(source, str) and source in NAMES:
+        model.views = NAMES[source]
+    if flip is not None:
+        model.views = max(model.views, 2) if flip else 1
+    return model, config
+
+
+def load(folder: Path) -> tuple[Model, WeightsConfig]:
     """Load and verify a weights folder.
 
     Args:
         folder: As `find` gives it.
-        flip: Whether the model looks at mirror images too; None: as its config says.
 
     Returns:
         The model in float32 on the CPU, ready for inference, and its config.
@@ -167,8 +179,6 @@ def load(folder: Path, flip: bool | None = None) -> tuple[Model, WeightsConfig]:
         raise ValueError(f"{path}: SHA-256 is {digest}, its config says {config.sha256}: truncated or changed")
     with torch.device("meta"):  # no time, and none of the caller's random numbers, for values that are replaced
         model = Model(config.network(), views=config.views)
-    if flip is not None:
-        model.views = max(config.views, 2) if flip else 1
     try:
         tensors = {name: tensor.float() for name, tensor in load_tensors(data).items()}
         model.load_state_dict(tensors, strict=True, assign=True)

@@ -141,9 +141,9 @@ def before_after(mpii: MpiiSet, before: np.ndarray, after: np.ndarray) -> dict:
 
 def measure_all(arguments: argparse.Namespace) -> dict:
     source = weights.find(arguments.weights)
-    refiner = Refiner.from_pretrained(source, device="cpu")
+    refiner = Refiner.from_pretrained(arguments.weights, device="cpu")
     out: dict = {"sha256": weights.read_config(source).sha256, "machine": machine(), "methods": {}}
-    about = {"sha256": out["sha256"], **{k: getattr(arguments, k) for k in ("split", "limit")}}
+    about = {"sha256": out["sha256"], **{k: getattr(arguments, k) for k in ("split", "limit", "weights")}}
     progress = Progress(arguments.out, {**about, "tinypose": arguments.tinypose.stem})
     files = (arguments.data / "predictions" / f"mpii_{arguments.split}").glob("*.npz")
     methods = chosen(sorted(path.stem for path in files), arguments.methods)

@@ -124,9 +124,9 @@ def perfect(refiner: Refiner, dev: DevSet) -> list[dict[str, float]]:
 def measure_all(arguments: argparse.Namespace) -> tuple[dict, bool]:
     """The figures of the chosen estimators, and whether these are all there are; else the rest is left for later."""
     source = weights.find(arguments.weights)
-    refiner = Refiner.from_pretrained(source, device="cpu")
+    refiner = Refiner.from_pretrained(arguments.weights, device="cpu")
     out: dict = {"sha256": weights.read_config(source).sha256, "machine": machine(), "sets": {}}
-    about = {"sha256": out["sha256"], **{k: getattr(arguments, k) for k in ("split", "limit")}}
+    about = {"sha256": out["sha256"], **{k: getattr(arguments, k) for k in ("split", "limit", "weights")}}
     progress = Progress(arguments.out, {**about, "tinypose": arguments.tinypose.stem})
     instead = Instead(refiner, TinyPose(arguments.tinypose), arguments.cache)
     devs = {name: read(arguments.data, arguments.split, arguments.limit) for name, (read, _) in SETS.items()}

@@ -162,7 +162,7 @@ CHECKS: dict[str, Callable[[DevSet, np.ndarray, Step], dict]] = {
 
 def measure_all(arguments: argparse.Namespace) -> dict:
     source = weights.find(arguments.weights)
-    step = refined(Refiner.from_pretrained(source, device="cpu", flip=False if arguments.no_flip else None))
+    step = refined(Refiner.from_pretrained(arguments.weights, device="cpu", flip=False if arguments.no_flip else None))
     about = {"sha256": weights.read_config(source).sha256, "split": arguments.split, "limit": arguments.limit}
     about |= {"flip": "off" if arguments.no_flip else "as the weights say"}
     progress = Progress(arguments.out, about)

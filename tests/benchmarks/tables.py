@@ -12,8 +12,8 @@ from writing import NAMES, Figures, between_markers, table, with_harm
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 DEFAULT = "base"
-QUALITY = {"base": HERE / "quality.json", "small": HERE / "quality_small.json"}
-MPII = {"base": HERE / "quality_mpii.json", "small": HERE / "quality_mpii_small.json"}
+QUALITY = {"base": HERE / "quality.json"}
+MPII = {"base": HERE / "quality_mpii.json"}
 ROBUSTNESS = HERE / "robustness.json"  # of the default weights
 CARD = {name: ROOT / "weights" / name / "README.md" for name in QUALITY}
 README, PICTURE = ROOT / "README.md", ROOT / "docs/calibration.png"

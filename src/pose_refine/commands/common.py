@@ -25,7 +25,9 @@ def add_parser(commands: Commands, name: str, help: str, epilog: str | None = No
 def add_refiner_options(parser: argparse.ArgumentParser) -> None:
     """--weights, --device and --no-flip."""
     parser.add_argument(
-        "--weights", metavar="SOURCE", help="base, small, a folder, a hub repository or an .onnx file (default: base)"
+        "--weights",
+        metavar="SOURCE",
+        help="small, base, large, a folder, a hub repository or an .onnx file (default: base)",
     )
     parser.add_argument("--device", help="torch device (default: cuda, else mps, else cpu)")
     add_flip_option(parser)
@@ -38,7 +40,7 @@ def add_flip_option(parser: argparse.ArgumentParser) -> None:
         dest="flip",
         action="store_const",
         const=False,
-        help="do not look at mirror images too, as base does: half the time, about a point of recall less",
+        help="do not look at mirror images too, as base does: half the time, less accurate",
     )
 
 

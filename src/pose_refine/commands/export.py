@@ -47,7 +47,7 @@ def export(arguments: argparse.Namespace) -> int:
     if output != STREAM and output.suffix != SUFFIX:
         raise ValueError(f"-o: expected the name of a {SUFFIX} file, got {output}")
     check_free(output, arguments.overwrite)
-    model, config = weights.load(weights.find(arguments.weights), arguments.flip)
+    model, config = weights.load_source(arguments.weights, flip=arguments.flip)
     data = to_onnx(model, config)
     write_whole(output, data)
     log.info("weights %s, %.1f MB -> %s", config.name, len(data) / 1e6, output)

@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
 def info(arguments: argparse.Namespace) -> int:
     """Loads the weights, so that whatever is wrong with them is said."""
     folder = weights.find(arguments.weights)
-    model, config = weights.load(folder)
+    model, config = weights.load_source(arguments.weights)
     sizes = {name: (folder / name).stat().st_size for name in (weights.CONFIG, weights.TENSORS)}
     parameters = sum(tensor.numel() for tensor in model.parameters())
     facts = {
@@ -36,7 +36,7 @@ def info(arguments: argparse.Namespace) -> int:
         "found in": f"{folder}",
         "trunk": "PP-TinyPose",
         "parameters": f"{parameters / 1e6:.1f} M",
-        "views": f"{config.views} of each crop",
+        "views": f"{model.views} of each crop",
         "joints": f"{config.joints}: {', '.join(NETWORK.joints)}",
         "size": f"{sum(sizes.values()) / 1e6:.1f} MB",
         "SHA-256": f"{config.sha256} (verified)",
