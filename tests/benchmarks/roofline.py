@@ -12,14 +12,14 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from speed import MODELS, bare
+from speed import bare
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.benchmark import Timer
 from writing import table
 
 from pose_refine.backends import keep_memory
-from pose_refine.network import Network
+from pose_refine.network import Network, NetworkConfig
 
 SIDE = 4096  # of the matrices
 COPIED = 1 << 26  # numbers
@@ -77,19 +77,17 @@ def main() -> None:
     keep_memory()
     operations, moved = rates(device, dtype)
     print(f"{operations / 1e12:.3f} T operations, {moved / 1e9:.1f} GB a second; {torch.get_num_threads()} CPU threads")
-    rows = []
-    for name in ("base without flip", "small"):
-        network = filled(Network(MODELS[name][0])).eval().to(device, memory_format=torch.channels_last)
-        look = torch.autocast(device.type, dtype, enabled=dtype != torch.float32)(
-            bare(network, arguments.people, arguments.people)
-        )
-        with Convolutions() as counted:
-            look()
-        floor = sum(max(o / operations, n * dtype.itemsize / moved) for o, n in counted.found)
-        spent, each = seconds(look), 1e3 / arguments.people
-        total = [sum(column) / arguments.people for column in zip(*counted.found, strict=True)]
-        share = f"{100 * floor / spent:.0f} %"
-        rows.append([name, total[0] / 1e9, total[1] * dtype.itemsize / 1e6, floor * each, spent * each, share])
+    network = filled(Network(NetworkConfig())).eval().to(device, memory_format=torch.channels_last)
+    look = torch.autocast(device.type, dtype, enabled=dtype != torch.float32)(
+        bare(network, arguments.people, arguments.people)
+    )
+    with Convolutions() as counted:
+        look()
+    floor = sum(max(o / operations, n * dtype.itemsize / moved) for o, n in counted.found)
+    spent, each = seconds(look), 1e3 / arguments.people
+    total = [sum(column) / arguments.people for column in zip(*counted.found, strict=True)]
+    share = f"{100 * floor / spent:.0f} %"
+    rows = [["a view", total[0] / 1e9, total[1] * dtype.itemsize / 1e6, floor * each, spent * each, share]]
     head = ["a look", "G operations a person", "MB a person", "floor, ms a person", "measured", "share"]
     print(table(head, rows))
 

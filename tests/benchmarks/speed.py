@@ -37,11 +37,7 @@ from pose_refine.network import NetworkConfig
 
 OUT = Path(__file__).with_name("speed.json")
 BEGIN, END = "<!-- speed: written by tests/benchmarks/speed.py -->", "<!-- /speed -->"
-MODELS = {  # and whether they look at mirror images too
-    "base": (NetworkConfig(), True),
-    "base without flip": (NetworkConfig(), False),
-    "small": (NetworkConfig("lightning", width=32, size=(192, 160)), False),
-}
+MODELS = {"base": 2, "large": 3, "small": 1}  # and how many views of a crop the network sees
 CROWDS = (1, 8, 64, 1000)
 ROUNDS, LEAST = 4, 0.5  # each thing is timed so often, for at least so many seconds; the best counts
 BATCHES = {"cpu": (1, 4, 8, 16), "cuda": (8, 64, 256)}  # a rival is taken at its best
@@ -89,12 +85,12 @@ def crowd(people: int, shape: tuple[int, int] = (1080, 1920)) -> tuple[np.ndarra
     return image, poses.astype(np.float32)
 
 
-def refiner_of(shape: NetworkConfig, flip: bool, folder: Path, backend: str, where: Where) -> Refiner:
+def refiner_of(views: int, folder: Path, backend: str, where: Where) -> Refiner:
     """With random weights."""
     from pose_refine import weights
 
     torch.manual_seed(0)
-    weights.save(Model(shape, flip=flip), "random", folder)
+    weights.save(Model(NetworkConfig(), views=views), "random", folder)
     return Refiner.from_pretrained(folder, backend=backend, device=where.device, dtype=getattr(torch, where.dtype))
 
 
@@ -117,7 +113,7 @@ def bare(network: nn.Module, crops: int, batch: int) -> Callable[[], None]:
     def run() -> None:
         for size in sizes:
             image, pose8, pose4 = made[size]
-            network.answers(network.context(*network.features(image), pose8), pose4, beliefs)
+            network.answers(network.context(image, pose8, pose4), pose4, beliefs)
 
     return run
 
@@ -129,7 +125,7 @@ def overhead(refiner: Refiner, where: Where) -> dict[str, dict[str, float]]:
         image, poses = crowd(people)
         things = {"refine": lambda i=image, p=poses: refiner.refine(i, p)}
         model = refiner._model
-        count = people * (1 + model.flip)
+        count = people * model.views
         things |= {str(batch): where.run(bare(model.network, count, batch)) for batch in BATCHES[where.device][1:]}
         refine, *network = in_turns(things, 1 if people > 100 else ROUNDS).values()
         out[str(people)] = {"refine": refine / people, "network": min(network) / people}
@@ -220,7 +216,7 @@ def random_refiners(where: Where = Where(), backend: str = "torch") -> dict[str,
     """By name; from here on nobody in this process is looked at twice: what is found is random, too."""
     crops.KEPT = 0.0
     with tempfile.TemporaryDirectory() as work:
-        return {name: refiner_of(*how, Path(work) / name, backend, where) for name, how in MODELS.items()}
+        return {name: refiner_of(how, Path(work) / name, backend, where) for name, how in MODELS.items()}
 
 
 def alone(function: str, where: Where) -> dict[str, float]:
