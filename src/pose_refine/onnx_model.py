@@ -79,6 +79,8 @@ def _traced(model: Model) -> bytes:
     if "dynamo" in inspect.signature(torch.onnx.export).parameters:  # torch 2.4 has one exporter alone
         options["dynamo"] = False
     file: Any = io.BytesIO()
+    with torch.inference_mode():
+        model(crops, Prompt(*example[1:]))  # what is made at its first use must be no part of the graph
     with _one_at_a_time:
         fast = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)
