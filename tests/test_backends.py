@@ -21,7 +21,8 @@ from pose_refine.scenes import Views
 def views_of(people):
     numbered = np.broadcast_to(np.arange(people, dtype=np.float32)[:, None, None], (people, 19, 2))
     picture, others = np.zeros(people, int), np.zeros((people, 3, 19, 2), np.float32)
-    return Views((), picture, numbered, others, numbered, np.zeros((people, 2, 3), np.float32))
+    detail, mpii = np.ones(people, np.float32), np.zeros(people, bool)
+    return Views((), picture, numbered, others, numbered, detail, mpii, np.zeros((people, 2, 3), np.float32))
 
 
 def device_for(most, seen):
@@ -30,7 +31,8 @@ def device_for(most, seen):
     def look(views):
         if len(views) > most:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        assert len(views) == len(views.initial) == len(views.others) == len(views.matrices)
+        each = (views.initial, views.others, views.shown, views.detail, views.mpii, views.matrices)
+        assert {len(array) for array in each} == {len(views)}
         seen.append(len(views))
         return torch.tensor(views.initial)
 
@@ -53,17 +55,19 @@ def test_one_person_who_does_not_fit_is_an_error():
 
 
 @pytest.mark.parametrize(
-    ("config", "flip", "people", "kept", "cores"),
+    ("config", "views", "people", "kept", "cores"),
     [
-        (NetworkConfig(), True, 1, 5, 8),
-        (NetworkConfig(), False, 3, 10, 16),
-        (NetworkConfig("lightning", width=32, size=(192, 160)), False, 11, 34, 16),
-        (NetworkConfig(size=(2048, 2048)), True, 1, 1, 8),
+        # 1.5 MiB is a crop's largest layer, 0.9 that of a smaller one, 128 that of a huge one
+        (NetworkConfig(), 3, 7, 21, 5),
+        (NetworkConfig(), 2, 10, 32, 8),
+        (NetworkConfig(), 1, 21, 64, 16),
+        (NetworkConfig(width=32, coarse=32, size=(192, 160)), 1, 34, 64, 16),
+        (NetworkConfig(size=(2048, 2048)), 2, 1, 1, 8),
     ],
 )
-def test_batches_on_cpus_suit_memory_and_cores(config, flip, people, kept, cores, monkeypatch):
+def test_batches_on_cpus_suit_memory_and_cores(config, views, people, kept, cores, monkeypatch):
     with torch.device("meta"):
-        model = Model(config, flip=flip)
+        model = Model(config, views=views)
     cpu = torch.device("cpu")
     monkeypatch.setattr(backends, "_largest_layer", backends.LARGEST_LAYER)
     monkeypatch.setattr(backends.ctypes, "CDLL", lambda _: SimpleNamespace(mallopt=lambda *_: 1))
@@ -77,10 +81,10 @@ def test_batches_on_cpus_suit_memory_and_cores(config, flip, people, kept, cores
     assert batch_of(model, cpu, 64) == kept
 
 
-@pytest.mark.parametrize(("flip", "most", "people"), [(False, 64, 64), (True, 64, 32), (True, 1, 1)])
-def test_batches_elsewhere_are_as_many_crops_as_people_are_allowed(flip, most, people):
+@pytest.mark.parametrize(("views", "most", "people"), [(1, 64, 64), (2, 64, 32), (3, 64, 21), (2, 1, 1)])
+def test_batches_elsewhere_are_as_many_crops_as_people_are_allowed(views, most, people):
     with torch.device("meta"):
-        model = Model(NetworkConfig("lightning", width=8), flip=flip)
+        model = Model(NetworkConfig(width=8), views=views)
     assert batch_of(model, torch.device("meta"), most) == people
 
 

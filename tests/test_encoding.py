@@ -20,6 +20,7 @@ from pose_refine.encoding import (
     network_inputs,
     pose_maps,
     target_maps,
+    two_sided,
     window_mass,
 )
 from pose_refine.skeletons import NETWORK
@@ -72,6 +73,15 @@ def test_maps_of_a_mirrored_pose_are_mirrored_maps():
     torch.testing.assert_close(mirrored(turned), points, equal_nan=True)
     maps = gaussian_maps(points, (64, 48), 6.0)
     torch.testing.assert_close(mirrored_back(gaussian_maps(turned, (64, 48), 6.0)), maps, atol=1e-4, rtol=0)
+
+
+def test_joints_with_a_left_and_a_right_are_two_sided():
+    sided = two_sided(torch.device("cpu"))
+    assert sided.dtype == torch.float32
+    middle = [name for name, two in zip(NETWORK.joints, sided.tolist(), strict=True) if not two]
+    assert middle == ["nose", "upper_neck", "head_top"]
+    assert sided.sum() == 16
+    assert two_sided(torch.device("cpu")) is sided  # copied to a device once
 
 
 def test_missing_joints_are_empty_maps():

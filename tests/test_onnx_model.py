@@ -5,12 +5,12 @@ import sys
 import numpy as np
 import pytest
 import torch
+from fakes.weights import lively, tiny_model
 
-from pose_refine import Refiner, onnx_model, refine, weights
+from pose_refine import Refiner, encoding, onnx_model, refine, weights
 from pose_refine.commands.demo import demo_input, exchanged
 from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH
-from pose_refine.model import Model
-from pose_refine.network import NetworkConfig
+from pose_refine.model import Model, Prompt, oks_units
 from pose_refine.onnx_model import EXTRA, INPUTS, OnnxModel, to_onnx
 from pose_refine.skeletons import NETWORK
 
@@ -19,7 +19,7 @@ ort = pytest.importorskip("onnxruntime")
 
 CPU = torch.device("cpu")
 CONTROL_FLOW = {"If", "Loop", "Scan"}
-TINY = {"crop's size": ((256, 192), True), "another size": ((192, 160), False)}
+TINY = {"crop's size": ((256, 192), 2), "another size": ((192, 160), 1), "all views": ((64, 64), 3)}
 
 
 def given(people):
@@ -33,7 +33,9 @@ def given(people):
     others[0, 1:] = np.nan
     others[-1] = np.nan
     assert crops.shape[1:] == (CROP_HEIGHT, CROP_WIDTH, 3)
-    return tuple(torch.from_numpy(a) for a in (crops, initial, others, shown))
+    detail, mpii = rng.uniform(0.05, 3, people).astype(np.float32), np.arange(people) % 2 == 1
+    images, *told = (torch.from_numpy(a) for a in (crops, initial, others, shown, detail, mpii))
+    return images, Prompt(*told)
 
 
 def answers_alike(other, model, people):
@@ -49,11 +51,12 @@ def answers_alike(other, model, people):
 @pytest.fixture(scope="module", params=TINY)
 def tiny(request, tmp_path_factory):
     """An untrained model, and its export, which leaves the model, the random numbers and torch's settings alone."""
-    torch.manual_seed(0)
-    size, flip = TINY[request.param]
-    model = Model(NetworkConfig("lightning", width=8, size=size), flip=flip).eval()
-    for parameter in (model.network.pose_branch.out.weight, model.network.pose_input.write.weight):
-        torch.nn.init.normal_(parameter, std=0.5)  # else the pose would not enter
+    size, views = TINY[request.param]
+    model = tiny_model(size=size)
+    lively(model.network)
+    model.views = views
+    for made_once in (encoding.joint_mirror, encoding.two_sided, oks_units):
+        made_once.cache_clear()  # as in a process that has done nothing yet
     config = weights.save(model, "tiny", tmp_path_factory.mktemp("weights"))
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     random = torch.get_rng_state()
@@ -88,7 +91,15 @@ def test_the_graph(tiny):
         "initial": ["people", 19, 2],
         "others": ["people", 3, 19, 2],
         "shown": ["people", 19, 2],
+        "detail": ["people"],
+        "mpii": ["people"],
     }
+    kinds = {i.name: i.type.tensor_type.elem_type for i in graph.graph.input}
+    assert (kinds["crops"], kinds["detail"], kinds["mpii"]) == (
+        onnx.TensorProto.UINT8,
+        onnx.TensorProto.FLOAT,
+        onnx.TensorProto.BOOL,
+    )
     assert [o.name for o in graph.graph.output] == ["keypoints", "scores"]
 
 
@@ -118,10 +129,10 @@ def test_refine_by_a_folder(tiny, tmp_path, photo, pose, monkeypatch):
 
 def test_flip_is_chosen_before_the_export(tiny, tmp_path):
     weights.save(tiny[0], "tiny", tmp_path)
-    other = not tiny[0].flip
+    other = tiny[0].views == 1
     by_torch, by_onnx = (Refiner.from_pretrained(tmp_path, device="cpu", backend=b, flip=other)._model
                          for b in ("torch", "onnx"))  # fmt: skip
-    assert by_torch.flip is other
+    assert by_torch.views == 1 + other
     answers_alike(by_onnx, by_torch, 2)
     (tmp_path / "model.onnx").write_bytes(tiny[1])
     with pytest.raises(ValueError, match="was exported with or without it"):
@@ -214,5 +225,14 @@ def test_without_the_package(monkeypatch, name):
 
 
 def test_inputs_are_named_as_the_arguments():
-    count = len(INPUTS)
-    assert INPUTS == tuple(OnnxModel.__call__.__annotations__)[:count] == tuple(Model.forward.__annotations__)[:count]
+    for called in (OnnxModel.__call__, Model.forward):
+        first, second, *_ = called.__annotations__.items()
+        assert (first[0], second) == ("crops", ("prompt", Prompt))
+    assert INPUTS == ("crops", *Prompt._fields)
+
+
+def test_whose_joints_are_meant_is_an_input(tiny):
+    """One file for both; of the same person the answers differ."""
+    exported, (crops, prompt) = OnnxModel(tiny[1], CPU), given(2)
+    answers = [exported(crops, prompt._replace(mpii=torch.tensor([mpii] * 2)))[0] for mpii in (False, True)]
+    assert not torch.allclose(*answers, atol=0.5)

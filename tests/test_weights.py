@@ -13,16 +13,23 @@ from safetensors.torch import load_file, save
 
 from pose_refine import refine, weights
 from pose_refine.model import Model
+from pose_refine.network import NetworkConfig
 
 SHA256 = "0" * 64
-CONFIG = dict(format=1, name="tiny", trunk="lightning", joints=19, width=8, size=(256, 192), flip=False, sha256=SHA256)  # noqa: C408
+CONFIG = dict(format=2, name="tiny", joints=19, width=8, coarse=8, size=(256, 192), views=1, sha256=SHA256)  # noqa: C408
 BAD_CONFIGS = {
-    "a later layout": CONFIG | {"format": 2},
+    "a later layout": CONFIG | {"format": 3},
+    "an earlier layout": CONFIG | {"format": 1},
+    "MoveNet's": {k: v for k, v in CONFIG.items() if k != "coarse"} | {"format": 1, "trunk": "lightning"},
     "a size that is no multiple of 32": CONFIG | {"size": (250, 192)},
     "no name": CONFIG | {"name": ""},
-    "unknown trunk": CONFIG | {"trunk": "storm"},
+    "a trunk": CONFIG | {"trunk": "lightning"},
     "other joints": CONFIG | {"joints": 17},
     "no width": CONFIG | {"width": 0},
+    "no views": CONFIG | {"views": 0},
+    "too many views": CONFIG | {"views": 4},
+    "flip": CONFIG | {"flip": True},
+    "no coarse width": CONFIG | {"coarse": 0},
     "short digest": CONFIG | {"sha256": "0" * 63},
     "digest in capitals": CONFIG | {"sha256": "A" * 64},
     "unknown key": CONFIG | {"widht": 8},
@@ -30,10 +37,10 @@ BAD_CONFIGS = {
     **{
         f"without {key}": {k: v for k, v in CONFIG.items() if k != key}
         for key in CONFIG
-        if key not in ("format", "size", "flip")
+        if key not in ("size", "views")
     },
 }
-NO_JSON = {"empty": b"", "truncated": b'{"format": 1', "not UTF-8": b"\xff\xfe", "YAML": b"trunk: lightning"}
+NO_JSON = {"empty": b"", "truncated": b'{"format": 2', "not UTF-8": b"\xff\xfe", "YAML": b"name: tiny"}
 IMAGE = np.zeros((64, 64, 3), np.uint8)
 POSE = np.random.default_rng(0).uniform(8, 56, (1, 17, 3)).astype(np.float32)
 
@@ -49,12 +56,37 @@ def rewrite_config(folder, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def test_flip_is_kept(folder):
+@pytest.mark.parametrize("views", [1, 2, 3])
+def test_views_are_kept(folder, views):
     model = tiny_model()
-    model.flip = True
+    model.views = views
     weights.save(model, "tiny", folder)
-    assert weights.load(folder)[0].flip
-    assert weights.read_config(folder).flip
+    assert weights.load(folder)[0].views == weights.read_config(folder).views == views
+
+
+VIEWS = [  # of the weights, what `flip` says -> views
+    (1, None, 1), (2, None, 2), (3, None, 3), (1, True, 2), (2, True, 2), (3, True, 3), (1, False, 1), (3, False, 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("views", "flip", "expected"), VIEWS)
+def test_flip_chooses_among_views(folder, views, flip, expected):
+    rewrite_config(folder, views=views)
+    assert weights.load_source(folder, flip=flip)[0].views == expected
+
+
+@pytest.mark.parametrize(("name", "views"), [("small", 1), ("base", 2), ("large", 3), (None, 2)])
+def test_names_are_numbers_of_views_of_the_same_weights(folder, monkeypatch, name, views):
+    monkeypatch.setattr(weights, "find", lambda source, revision=None: {name: folder}[source])
+    rewrite_config(folder, views=2)
+    assert weights.load_source(name)[0].views == views
+    assert weights.load_source(name, flip=False)[0].views == 1
+
+
+def test_the_shape_of_the_network_is_kept(tmp_path):
+    config = weights.save(tiny_model(width=4, coarse=12, size=(192, 160)), "tiny", tmp_path)
+    assert config.network() == NetworkConfig(19, 4, 12, (192, 160))
+    assert weights.load(tmp_path)[0].network.config == config.network()
 
 
 def test_round_trip(folder):
@@ -134,7 +166,7 @@ def test_tensors_that_do_not_fit_the_network(folder, name):
         weights.load(folder)
 
 
-@pytest.mark.parametrize("change", [{"trunk": "thunder"}, {"width": 16}], ids=["trunk", "width"])
+@pytest.mark.parametrize("change", [{"coarse": 16}, {"width": 16}], ids=["coarse", "width"])
 def test_config_of_another_network(folder, change):
     rewrite_config(folder, **change)
     with pytest.raises(ValueError, match="does not fit its config"):
@@ -210,10 +242,10 @@ def loads(monkeypatch):
     """Folders that `weights.load` was asked for."""
     asked = []
 
-    def load(folder, flip=None, load=weights.load):
+    def load(folder, load=weights.load):
         asked.append(folder)
         time.sleep(0.05)  # long enough for every thread to come by
-        return load(folder, flip)
+        return load(folder)
 
     monkeypatch.setattr(weights, "load", load)
     return asked
