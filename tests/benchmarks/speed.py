@@ -1,4 +1,4 @@
-"""What refining costs, as ratios of things timed in turns in one run; writes speed.json and README.md's table.
+"""What refining costs, as ratios of things timed in turns in one run; writes speed.json and docs/speed.md's table.
 
     python tests/benchmarks/speed.py --readme
     python tests/benchmarks/speed.py --only overhead rivals crowds --device cuda --dtype bfloat16 -o speed_cuda.json
@@ -23,7 +23,6 @@ from pathlib import Path
 
 import numpy as np
 import rivals
-import tables
 import torch
 import writing
 from quality import machine
@@ -35,7 +34,7 @@ from pose_refine.encoding import DOUBT
 from pose_refine.model import Model
 from pose_refine.network import NetworkConfig
 
-OUT = Path(__file__).with_name("speed.json")
+OUT, PAGE = Path(__file__).with_name("speed.json"), Path(__file__).resolve().parents[2] / "docs/speed.md"
 BEGIN, END = "<!-- speed: written by tests/benchmarks/speed.py -->", "<!-- /speed -->"
 MODELS = {"base": 2, "large": 3, "small": 1}  # and how many views of a crop the network sees
 CROWDS = (1, 8, 64, 1000)
@@ -271,7 +270,7 @@ def runtimes(where: Where) -> tuple[str, ...]:
 
 
 def table(result: dict) -> str:
-    """README.md's table: what was measured, and what was aimed at."""
+    """docs/speed.md's table: what was measured, and what was aimed at."""
     r, c, h, s, k = (result[name] for name in ("rivals", "crowds", "huge", "start", "memory"))
     rows = []
     for name, o in result["overhead"].items():
@@ -306,7 +305,7 @@ def table(result: dict) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--readme", action="store_true", help="also write README.md's table")
+    parser.add_argument("--readme", action="store_true", help="also write docs/speed.md's table")
     parser.add_argument("--only", nargs="+", choices=PARTS, help="measure these anew, the others are as OUT has them")
     parser.add_argument("-o", "--out", type=Path, default=OUT, help="default: %(default)s")
     parser.add_argument("--device", default="cpu", choices=BATCHES, help="default: %(default)s")
@@ -314,7 +313,7 @@ def main() -> None:
     arguments = parser.parse_args()
     where = Where(arguments.device, arguments.dtype)
     if where != Where() and (arguments.readme or arguments.out == OUT):
-        parser.error(f"{OUT.name} and README.md are of CPUs in float32: another -o, and no --readme")
+        parser.error(f"{OUT.name} and docs/speed.md are of CPUs in float32: another -o, and no --readme")
     result = json.loads(arguments.out.read_text()) if arguments.only and arguments.out.exists() else {}
     result |= {"machine": machine(where.device, where.dtype)}
     result |= {name: PARTS[name](where) for name in arguments.only or PARTS}
@@ -322,8 +321,8 @@ def main() -> None:
     arguments.out.write_text(json.dumps(result, indent=1) + "\n")
     print(table(result) if where == Where() else json.dumps(result, indent=1))
     if arguments.readme:
-        page = tables.README.read_text(encoding="utf-8")
-        tables.README.write_text(writing.between_markers(page, table(result), BEGIN, END), encoding="utf-8")
+        page = PAGE.read_text(encoding="utf-8")
+        PAGE.write_text(writing.between_markers(page, table(result), BEGIN, END), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ QUALITY = {"base": HERE / "quality.json"}
 MPII = {"base": HERE / "quality_mpii.json"}
 ROBUSTNESS = HERE / "robustness.json"  # of the default weights
 CARD = {name: ROOT / "weights" / name / "README.md" for name in QUALITY}
-README, PICTURE = ROOT / "README.md", ROOT / "docs/calibration.png"
+README, FIGURES, PICTURE = ROOT / "README.md", ROOT / "docs/figures.md", ROOT / "docs/calibration.png"
 # What a user could do instead, and its column.
 ALTERNATIVES = {
     "no_pose": "no pose shown",
@@ -152,17 +152,20 @@ def detail_tables(result: Figures) -> list[str]:
     return [more_table(result), *coco, perfect_table(result)]
 
 
-def block(result: Figures, mpii: Figures | None) -> str:
+def short(result: Figures) -> str:
     """What stands between the markers of README.md; the weights that it was measured with are named by their hash."""
+    return "\n\n".join([introduction(result), main_table(result), source(result)])
+
+
+def block(result: Figures, mpii: Figures | None) -> str:
+    """What stands between the markers of docs/figures.md."""
     return "\n\n".join([
         introduction(result),
         main_table(result),
         *mpii_table(mpii),
         *paper_tables(result),
-        "<details><summary>More: help, recovered joints, scores, by person, joint and error, perfect input</summary>",
         *detail_tables(result),
-        f"![Reliability of the scores](docs/{PICTURE.name})",
-        "</details>",
+        f"![Reliability of the scores]({PICTURE.name})",
         source(result),
     ])  # fmt: skip
 
@@ -211,7 +214,7 @@ def pages() -> list[tuple[Path, str]]:
     not measured with these weights has no page."""
     results = {name: json.loads(path.read_text()) for name, path in QUALITY.items()}
     mpii = {name: measured(path) for name, path in MPII.items()}
-    out = [(README, block(results[DEFAULT], mpii[DEFAULT]))]
+    out = [(README, short(results[DEFAULT])), (FIGURES, block(results[DEFAULT], mpii[DEFAULT]))]
     out += [(CARD[name], card(result, mpii[name])) for name, result in results.items()]
     for page, result, content in (
         ("mpii.md", mpii[DEFAULT], tables_mpii.page),
