@@ -10,7 +10,7 @@ import torch
 import pose_refine
 from pose_refine import Poses, Refiner, backends, refine
 from pose_refine.crops import to_image
-from pose_refine.skeletons import SKELETONS
+from pose_refine.skeletons import MPII_CONVENTION, SKELETONS
 
 RNG = np.random.default_rng(0)
 
@@ -221,7 +221,8 @@ def test_to_another_skeleton(refiner, photo, pose, to):
     out = refiner.refine(photo, pose, to=to)
     assert out.shape == (1, len(skeleton.joints), 3)
     same = refiner.refine(photo, pose)
-    assert np.allclose(out[0, skeleton.joints.index("left_elbow")], same[0, 7])
+    apart = np.linalg.norm(out[0, skeleton.joints.index("left_elbow"), :2] - same[0, 7, :2])
+    assert apart < (10 if to in MPII_CONVENTION else 0.01)  # MPII's are maps of their own
     assert refiner.refine(photo, pose[0], to=to).shape == (len(skeleton.joints), 3)
     if to == "body25":
         assert np.isnan(out[0, -6:, :2]).all()  # feet: not known
@@ -319,11 +320,13 @@ def test_bfloat16_is_close(refiner, photo, pose):
 def test_without_mirror_images(photo, pose, refiner):
     """The same joints, nearly, of embedded weights that look at mirror images unless told not to."""
     plain = Refiner.from_pretrained(device="cpu", flip=False)
-    assert not plain._model.flip
+    assert plain._model.views == 1
     apart = np.abs(plain.refine(photo, pose) - refiner.refine(photo, pose))[..., :2]
     assert apart.max() > 0
     assert np.median(apart) < 2
-    assert Refiner.from_pretrained("small", device="cpu", flip=True)._model.flip
+    views = {name: Refiner.from_pretrained(name, device="cpu")._model.views for name in ("small", "base", "large")}
+    assert views == {"small": 1, "base": 2, "large": 3}
+    assert Refiner.from_pretrained("small", device="cpu", flip=True)._model.views == 2
 
 
 def test_a_refiner_has_its_device(refiner, photo, pose):

@@ -198,7 +198,7 @@ HUB = {
     "address of what is also a folder": ("hf://my/weights", None, ("my/weights", None)),
 }
 NOWHERE = {
-    "unknown name": ("huge", None, FileNotFoundError, r"no weights at 'huge'.*'small', 'base'"),
+    "unknown name": ("huge", None, FileNotFoundError, r"no weights at 'huge'.*small, base, large"),
     "typo behind a folder that is there": ("my/wieghts", None, FileNotFoundError, "no weights at 'my/wieghts'"),
     "Path is never the hub's": (Path("org/name"), None, FileNotFoundError, "no weights"),
     "revision of a folder": ("my", "v1", ValueError, "revision: only weights on the hub.*'my' is not there"),
@@ -217,7 +217,7 @@ def test_find_local(here, name):
     assert weights.find(source).resolve() == here / expected
 
 
-@pytest.mark.parametrize(("source", "name"), [(None, "base"), ("base", "base"), ("small", "small")])
+@pytest.mark.parametrize(("source", "name"), [(None, "base"), ("base", "base"), ("small", "base"), ("large", "base")])
 def test_find_embedded(here, source, name):
     folder = weights.find(source)
     assert here not in folder.resolve().parents  # although there is a folder of that name

@@ -66,7 +66,7 @@ def more_table(result: Figures) -> str:
     rows = []
     for name, estimators in result["sets"].items():
         for e, f in ordered(estimators).items():
-            recovered = [f["recovery"][x] for x in ("were_right", "right")]
+            recovered = [f.get("recovery", {}).get(x) for x in ("were_right", "right")]
             calibration = calibration_error(f["reliability"][1])
             rows.append([SETS[name], NAMES.get(e, e), f["all"]["help"], calibration, *recovered])
     return "What helps, recovered joints, and scores:\n\n" + table(head, rows)
@@ -107,10 +107,13 @@ def error_table(result: Figures) -> str:
 def score_table(result: Figures) -> str:
     rows = []
     for e, f in ordered(result["sets"]["coco"]).items():
-        recovered = f["recovery"]
-        errors = [calibration_error(c) for c in (*f["reliability"], recovered["reliability"])]
-        chance = error_by_chance(recovered["reliability"], recovered["joints"])
-        rows.append([NAMES.get(e, e), *(float(v) for v in f["ap"].values()), *errors, recovered["joints"], chance])
+        errors: list[Any] = [calibration_error(c) for c in f["reliability"]]
+        if recovered := f.get("recovery"):
+            curve = recovered["reliability"]
+            errors += [calibration_error(curve), recovered["joints"], error_by_chance(curve, recovered["joints"])]
+        else:
+            errors += [None, None, None]
+        rows.append([NAMES.get(e, e), *(float(v) for v in f["ap"].values()), *errors])
     head = ["estimator", "AP before", "AP after, scores as given", "AP after, our scores", "ECE of its scores"]
     return "OKS AP (pycocotools) and calibration:\n\n" + table(
         [*head, "ECE of ours", "ECE of ours, recovered joints", "n of these", "by chance alone"], rows
