@@ -228,7 +228,7 @@ def test_inputs_are_named_as_the_arguments():
     for called in (OnnxModel.__call__, Model.forward):
         first, second, *_ = called.__annotations__.items()
         assert (first[0], second) == ("crops", ("prompt", Prompt))
-    assert tuple(INPUTS) == ("crops", *Prompt._fields)
+    assert ("crops", *Prompt._fields) == INPUTS
 
 
 def test_whose_joints_are_meant_is_an_input(tiny):

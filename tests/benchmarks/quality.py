@@ -124,7 +124,7 @@ def perfect(refiner: Refiner, dev: DevSet) -> list[dict[str, float]]:
 def measure_all(arguments: argparse.Namespace) -> tuple[dict, bool]:
     """The figures of the chosen estimators, and whether these are all there are; else the rest is left for later."""
     source = weights.find(arguments.weights)
-    refiner = Refiner.from_pretrained(arguments.weights, device="cpu")
+    refiner = Refiner.from_pretrained(arguments.weights, device="cpu", backend=arguments.backend)
     out: dict = {"sha256": weights.read_config(source).sha256, "machine": machine(), "sets": {}}
     about = {"sha256": out["sha256"], **{k: getattr(arguments, k) for k in ("split", "limit", "weights")}}
     progress = Progress(arguments.out, {**about, "tinypose": arguments.tinypose.stem})
@@ -162,6 +162,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="folder to keep the poses in that are estimated again")
     parser.add_argument("--estimators", nargs="*", help="only these; the output is written when all are there")
     parser.add_argument("--split", default="dev", help="default: %(default)s")
+    parser.add_argument("--backend", default="torch", help="torch or onnx: the same answers, faster on CPUs")
     parser.add_argument("--weights", help="default: embedded")
     parser.add_argument("--limit", type=int, help="look at so many images of a set")
     parser.add_argument("-o", "--out", type=Path, default=tables.QUALITY[tables.DEFAULT], help="default: %(default)s")
