@@ -198,7 +198,7 @@ HUB = {
     "address of what is also a folder": ("hf://my/weights", None, ("my/weights", None)),
 }
 NOWHERE = {
-    "unknown name": ("huge", None, FileNotFoundError, r"no weights at 'huge'.*small, base, large"),
+    "unknown name": ("huge", None, FileNotFoundError, "no weights at 'huge'.*small, base, large"),
     "typo behind a folder that is there": ("my/wieghts", None, FileNotFoundError, "no weights at 'my/wieghts'"),
     "Path is never the hub's": (Path("org/name"), None, FileNotFoundError, "no weights"),
     "revision of a folder": ("my", "v1", ValueError, "revision: only weights on the hub.*'my' is not there"),
@@ -217,11 +217,12 @@ def test_find_local(here, name):
     assert weights.find(source).resolve() == here / expected
 
 
-@pytest.mark.parametrize(("source", "name"), [(None, "base"), ("base", "base"), ("small", "base"), ("large", "base")])
-def test_find_embedded(here, source, name):
+@pytest.mark.parametrize("source", [None, *weights.NAMES])
+def test_find_embedded(here, source):
+    """One set under all names."""
     folder = weights.find(source)
-    assert here not in folder.resolve().parents  # although there is a folder of that name
-    assert weights.read_config(folder).name == name
+    assert here not in folder.resolve().parents  # although there are folders of some of these names
+    assert weights.read_config(folder).name == "base"
 
 
 @pytest.mark.parametrize("name", HUB)

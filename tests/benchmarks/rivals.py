@@ -1,23 +1,22 @@
 """Networks that ours is timed against, with random weights: what they compute does not depend on them."""
 
 import torch.nn.functional as F
+from movenet import MOVENET_JOINTS, Head, Trunk
 from torch import Tensor, nn
-
-from pose_refine.network import MOVENET_JOINTS, Head, Network, NetworkConfig
 
 
 class MoveNetLightning(nn.Module):
-    """MoveNet SinglePose Lightning's layers (see pose_refine.network), all four heads, without its decoding."""
+    """MoveNet SinglePose Lightning's layers (see movenet.py), all four heads, without its decoding."""
 
     size = (192, 192)
 
     def __init__(self) -> None:
         super().__init__()
-        self.trunk = Network(NetworkConfig("lightning"))
+        self.trunk = Trunk("lightning")
         self.others = nn.ModuleList(Head(n) for n in (1, 2 * MOVENET_JOINTS, 2 * MOVENET_JOINTS))
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        fine, _ = self.trunk.deeper(*self.trunk.features(image))
+        fine = self.trunk(image)
         return self.trunk.heatmap(fine), *(head(fine) for head in self.others)
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from fakes.stickman import stickman
 
 from pose_refine.crops import GREY
 from pose_refine.skeletons import COCO_JOINTS, NETWORK, SKELETONS
 from pose_refine.training.data import (
+    SETS,
     People,
     box_area,
     join,
@@ -18,6 +20,7 @@ from pose_refine.training.data import (
     read_coco,
     read_jhmdb,
     read_lsp,
+    read_mpii,
     read_predictions,
     read_training_sets,
     rescale,
@@ -45,6 +48,7 @@ def people_of(centres, images, estimators=()):
         predicted=np.zeros((count, len(estimators), 19, 3), dtype=np.float32),
         estimators=list(estimators),
         weight=np.ones(count, dtype=np.float32),
+        mpii=np.arange(count) % 2 == 1,
     )
 
 
@@ -67,6 +71,7 @@ def test_read_coco(coco):
     np.testing.assert_allclose(coco.keypoints[0, joint("left_ankle")], (8 + 0.74 * 30, 85), rtol=1e-5)
     assert np.isnan(coco.keypoints[:, 17:]).all()
     assert all(f.is_file() for f in coco.files)
+    assert not coco.mpii.any()
 
 
 def test_small_and_blurred_people_are_drawn_less_often(coco):
@@ -101,6 +106,7 @@ def test_read_lsp(lsp):
     assert np.isnan(lsp.keypoints[:, :5]).all()
     np.testing.assert_allclose(lsp.area, box_area(lsp.keypoints))
     assert lsp.predicted.shape == (2, 1, 19, 3)
+    assert lsp.mpii.all()
 
 
 def test_a_set_of_one_person_an_image_leaves_out_who_is_hardly_labelled(data, tmp_path):
@@ -112,6 +118,55 @@ def test_a_set_of_one_person_an_image_leaves_out_who_is_hardly_labelled(data, tm
     assert people.image.tolist() == [1]
     assert len(people.files) == 2
     assert np.nanmax(np.abs(people.predicted[0, 0, :17, :2] - people.keypoints[0, :17])) < 4
+
+
+MPII_PEOPLE = [  # file, size, where the hips are, joints without a label
+    ("b.png", 60, (30, 50), ()),
+    ("a.png", 50, (50, 40), ("left_wrist", "head_top")),
+    ("b.png", 55, (90, 45), SKELETONS["mpii16"].joints[4:]),  # too few labels
+    ("b.png", 70, (60, 55), ()),
+]
+
+
+def labelled_by_mpii(row):
+    """(16, 3); every other joint is hidden, and labelled nevertheless."""
+    _, size, hips, unlabelled = MPII_PEOPLE[row]
+    pose, joints = stickman(size, hips), SKELETONS["mpii16"].joints
+    places = [pose[joint(name)] if name in NETWORK.joints else hips for name in joints]
+    missing = np.isin(joints, unlabelled)[:, None]
+    hidden = np.arange(16)[:, None] % 2
+    return np.concatenate([np.where(missing, np.nan, places), hidden], 1).astype(np.float32)
+
+
+@pytest.fixture
+def mpii(tmp_path):
+    """Several people an image, in no order; predictions go by the file's rows."""
+    names, keypoints = [p[0] for p in MPII_PEOPLE], np.stack([labelled_by_mpii(row) for row in range(4)])
+    np.savez(tmp_path / "joints_train.npz", file_name=np.array(names), keypoints=keypoints)
+    (tmp_path / "predictions").mkdir()
+    predicted = np.array([3, 0], np.float32)[:, None, None] + np.zeros((2, 19, 3), np.float32)
+    np.savez(tmp_path / "predictions" / "alpha.npz", ann_id=np.array([3, 0]), keypoints=predicted)
+    return read_mpii(tmp_path, "train", tmp_path / "predictions")
+
+
+def test_read_mpii(mpii):
+    assert [f.name for f in mpii.files] == ["a.png", "b.png"]
+    assert [mpii.files[i].name for i in mpii.image] == ["b.png", "a.png", "b.png"]
+    assert mpii.mpii.all()
+    for person, row in enumerate((0, 1, 3)):
+        known = np.isin(NETWORK.joints, SKELETONS["mpii16"].joints) & ~np.isin(NETWORK.joints, MPII_PEOPLE[row][3])
+        expected = np.where(known[:, None], stickman(*MPII_PEOPLE[row][1:3]), np.nan)
+        np.testing.assert_allclose(mpii.keypoints[person], expected, rtol=1e-6)
+    assert np.isnan(mpii.keypoints[:, :5]).all()  # MPII has no faces
+    np.testing.assert_allclose(mpii.area, box_area(mpii.keypoints))
+    assert mpii.estimators == ["alpha"]
+    assert mpii.predicted[0, 0].max() == 0
+    assert mpii.predicted[2, 0].min() == 3
+    assert np.isnan(mpii.predicted[1]).all()
+
+
+def test_people_of_mpii_have_neighbours(mpii):
+    assert nearest_others(mpii).tolist() == [[2, -1, -1], [-1, -1, -1], [0, -1, -1]]
 
 
 def test_read_jhmdb(tmp_path):
@@ -129,6 +184,7 @@ def test_read_jhmdb(tmp_path):
         if (side, n) != ("left", "wrist")
     )  # fmt: skip
     assert people.keypoints[0, joint("right_hip"), 0] == names.index("r_hip")
+    assert not people.mpii.any()
 
 
 def test_box_area():
@@ -148,6 +204,7 @@ def test_join_keeps_people_with_their_images_and_estimators_with_their_names(coc
     assert np.isnan(both.predicted[:2, :2]).all()
     assert np.isnan(both.predicted[2:, 2]).all()
     np.testing.assert_array_equal(both.keypoints, np.concatenate([lsp.keypoints, coco.keypoints]))
+    assert both.mpii.tolist() == [True] * 2 + [False] * 5
 
 
 def test_join_draws_each_set_by_its_share(coco, lsp):
@@ -163,8 +220,12 @@ def test_read_training_sets_reads_what_is_there(data, tmp_path):
     assert people.estimators == ["alpha", "beta"]
     (tmp_path / "coco").symlink_to(data / "coco")
     assert len(read_training_sets(tmp_path).area) == 5
-    with pytest.raises(FileNotFoundError, match="expected one of coco, lsp_extended, jhmdb"):
+    with pytest.raises(FileNotFoundError, match="expected one of coco, mpii, lsp_extended, jhmdb"):
         read_training_sets(tmp_path / "coco")
+
+
+def test_the_sets_share_all_samples():
+    assert sum(share for _, share in SETS.values()) == pytest.approx(1)
 
 
 def test_estimators_may_be_left_out(data):
@@ -233,6 +294,11 @@ def test_select_keeps_only_the_images_of_those_people(coco):
     assert len(some.files) == 2
     np.testing.assert_array_equal(some.keypoints, coco.keypoints[[4, 0, 1]])
     np.testing.assert_array_equal(some.weight, coco.weight[[4, 0, 1]])
+
+
+def test_select_keeps_whose_labels_they_are():
+    people = people_of([(0, 0)] * 4, [0, 1, 2, 3])
+    assert select(people, np.array([3, 0, 1])).mpii.tolist() == [True, False, True]
 
 
 def test_small_images_are_stored_as_they_are_on_grey(coco):

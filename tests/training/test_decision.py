@@ -5,15 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from fakes.truth import random_truth
+from fakes.weights import lively, tiny_model
 
-from pose_refine.crops import crop_boxes
-from pose_refine.model import EVIDENCE, HYPOTHESES, Decision, blend, near
-from pose_refine.network import Network, NetworkConfig
-from pose_refine.skeletons import SIGMAS
+from pose_refine.bodies import one_body
+from pose_refine.crops import crop_boxes, crop_matrices, scales, to_crop
+from pose_refine.model import EVIDENCE, HYPOTHESES, Decision, Prompt, blend, look, near
+from pose_refine.skeletons import NETWORK, SIGMAS
+from pose_refine.training import decision as decision_module
+from pose_refine.training.batches import cut
 from pose_refine.training.data import load_images, read_training_sets
 from pose_refine.training.decision import (
     Cases,
     Inputs,
+    borrowed,
     collect,
     distance,
     fit,
@@ -24,33 +29,34 @@ from pose_refine.training.decision import (
     without_neck,
 )
 
-CLAIMED, FOUND, DOUBTED = range(HYPOTHESES)  # kinds of people too: whose hypothesis is right
-LUCK = 3  # one more kind: all hypotheses are one place, which is right or wrong by chance
+CLAIMED, FOUND, DOUBTED, ALONE = range(HYPOTHESES)  # kinds of people too: whose hypothesis is right
+LUCK = 4  # one more kind: all hypotheses are one place, which is right or wrong by chance
 LUCKY = 0.6  # share of the joints of the last kind that are right
 HIPS = [11, 12]  # an OKS unit of theirs is wider than the gaps between close places here
 FAR = 100.0  # crop pixels between hypotheses
 
 
 def made_up_cases(people=400, seed=0):
-    """Each fourth of the people is of one kind, told apart by the features; the truth is at (90, 120).
+    """Each fifth of the people is of one kind, told apart by the features; the truth is at (90, 120).
 
     Returns the cases, whether the joint can be found (C, K), and the kinds (C,).
     """
     generator = torch.Generator().manual_seed(seed)
-    kind = torch.arange(people) * 4 // people
+    kind = torch.arange(people) * 5 // people
     features = torch.rand(people, 19, EVIDENCE, generator=generator) * 0.1
     features[..., 0] = 1
-    for k in range(3):
+    for k in range(HYPOTHESES):
         features[..., 1 + k] += (kind == k)[:, None].float()
     truth = torch.tensor([90.0, 120.0]).expand(people, 19, 2)
-    off = torch.eye(3).logical_not()[kind.clamp_max(2)].float()  # (C, HYPOTHESES)
+    off = torch.eye(4).logical_not()[kind.clamp_max(3)].float()  # (C, HYPOTHESES)
     lucky = torch.rand(people, 19, generator=generator) < LUCKY
-    off = torch.where((kind == LUCK)[:, None, None], (~lucky).float()[:, None].expand(-1, 3, -1), off[..., None])
-    side = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])  # each hypothesis errs in a direction of its own
+    off = torch.where((kind == LUCK)[:, None, None], (~lucky).float()[:, None].expand(-1, 4, -1), off[..., None])
+    side = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])  # each hypothesis errs in a direction of its own
     side = torch.where((kind == LUCK)[:, None, None], side[:1], side[None])
     places = truth[:, None] + FAR * off[..., None] * side[:, :, None]
     labelled = torch.rand(people, 19, generator=generator) < 0.8
-    cases = Cases(features, places, truth, torch.full((people, 19), 10.0), labelled, torch.ones(people).bool())
+    unit, doubled = torch.full((people, 19), 10.0), torch.zeros(people, 19).bool()
+    cases = Cases(features, places, truth, unit, labelled, doubled, torch.ones(people).bool())
     return cases, lucky | (kind != LUCK)[:, None], kind
 
 
@@ -67,7 +73,7 @@ def test_it_learns_whom_to_believe(fitted):
     cases, _, kind = made_up_cases(seed=1)  # people that it was not fitted to
     quality, weight, _ = fitted(cases.features)
     quality = quality.sigmoid()
-    for right in (CLAIMED, FOUND, DOUBTED):
+    for right in range(HYPOTHESES):
         assert (quality[kind == right].argmax(1) == right).all()
         assert quality[kind == right][:, right].min() > 0.9
     places = blend(cases.places, quality, weight, torch.ones(400, 19))
@@ -75,7 +81,7 @@ def test_it_learns_whom_to_believe(fitted):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("which", [CLAIMED, FOUND, DOUBTED, LUCK], ids=["claim", "found", "doubted", "luck"])
+@pytest.mark.parametrize("which", range(HYPOTHESES + 1), ids=["claim", "found", "doubted", "alone", "luck"])
 def test_its_scores_are_frequencies(fitted, which):
     cases, right, kind = made_up_cases(seed=1)
     rows, score = kind == which, fitted(cases.features)[2].sigmoid()
@@ -110,10 +116,45 @@ def test_scores_are_fitted_on_real_poses_alone():
     assert decision(same.features[:1])[2].sigmoid().max() < 0.1
 
 
+def test_who_finds_a_joint_on_its_mirror_joint_is_wrong():
+    """Nobody has a truth there: half are right where there is one; and only estimators' poses count."""
+    cases, _, _ = made_up_cases()
+    hidden = torch.arange(19) % 2 == 0
+    same = replace(
+        cases,
+        features=torch.where(hidden[:, None], 0.0, torch.ones(400, 19, EVIDENCE)),
+        places=cases.truth[:, None].expand(-1, HYPOTHESES, -1, -1),
+        labelled=~hidden.expand(400, 19),
+        doubled=hidden.expand(400, 19),
+    )
+    for real, expected in ((True, 0.1), (False, 1.0)):
+        torch.manual_seed(0)
+        decision = Decision(19)
+        told = same if real else replace(same, real=torch.arange(400) % 2 == 0, doubled=torch.zeros(400, 19).bool())
+        fit(decision, told, steps=100)
+        score = decision(same.features[:1])[2].sigmoid()[0]
+        assert score[~hidden].min() > 0.9
+        assert score[hidden].max() < expected
+
+
+def test_far_from_the_mirror_joint_a_hidden_joint_teaches_nothing():
+    """It may be there, and nobody knows."""
+    cases, _, _ = made_up_cases(40)
+    doubled = ~cases.labelled
+    away = torch.where(doubled[:, None, :, None], cases.places + 300, cases.places)
+    weights = []
+    for told in (replace(cases, places=away), replace(cases, places=away, doubled=doubled)):
+        torch.manual_seed(0)
+        decision = Decision(19)
+        fit(decision, told, steps=5)
+        weights.append(decision.read.weight.detach().clone())
+    assert torch.equal(*weights)
+
+
 def test_it_learns_which_of_close_places_counts():
     """The claim errs by a unit, what was found by half a unit the other way, and the features do not tell."""
     cases, _, _ = made_up_cases()
-    off = torch.tensor([[-10.0, 0.0], [5.0, 0.0], [5.0, 0.0]])[:, None]
+    off = torch.tensor([[-10.0, 0.0], [5.0, 0.0], [5.0, 0.0], [5.0, 0.0]])[:, None]
     same = replace(cases, features=torch.ones(400, 19, EVIDENCE), places=cases.truth[:, None] + off)
     torch.manual_seed(0)
     decision = Decision(19)
@@ -128,7 +169,7 @@ def test_a_right_joint_that_is_spoilt_counts_more_than_a_wrong_one_that_is_mende
     cases, _, _ = made_up_cases()
     half, off = (torch.arange(400) % 2 == 0)[:, None, None], torch.tensor([8.0, 0.0])
     claimed, found = cases.truth + off * half, cases.truth + off * ~half
-    same = replace(cases, features=torch.ones(400, 19, EVIDENCE), places=torch.stack([claimed, found, found], 1))
+    same = replace(cases, features=torch.ones(400, 19, EVIDENCE), places=torch.stack([claimed, found, found, found], 1))
     torch.manual_seed(0)
     decision = Decision(19)
     fit(decision, same, steps=100)
@@ -142,6 +183,8 @@ def test_mirrored_cases_rename_joints():
     turned = mirrored(cases)
     assert torch.equal(turned.features[:, 5], cases.features[:, 6])  # the shoulders
     assert torch.equal(turned.labelled[:, 0], cases.labelled[:, 0])  # the nose
+    doubled = replace(cases, doubled=~cases.labelled)
+    assert torch.equal(mirrored(doubled).doubled[:, 9], doubled.doubled[:, 10])  # the wrists
     torch.testing.assert_close(distance(turned, turned.places)[..., 6], distance(cases, cases.places)[..., 5])
     assert torch.equal(mirrored(turned).places, cases.places)
 
@@ -169,10 +212,9 @@ def loaded(data):
 
 def test_held_out_inputs_hold_every_estimators_own_and_the_truth(loaded):
     people, rows = loaded[1], np.arange(7)
-    sets = held_out_inputs(people, rows, np.random.default_rng(0))
+    sets = held_out_inputs(people, rows, np.random.default_rng(0), 128)
     assert all(s.poses.shape == (len(s.rows), 19, 2) and s.others.shape == (len(s.rows), 3, 19, 2) for s in sets)
-    assert not any(np.isnan(s.poses).all((1, 2)).any() for s in sets)
-    assert [s.real for s in sets] == sorted((s.real for s in sets), reverse=True)
+    assert all(len(s.rows) and not np.isnan(s.poses).all((1, 2)).any() for s in sets)
     assert not sets[-1].real
     alpha = without_neck(people.predicted[:, 0, :, :2])
     np.testing.assert_array_equal(sets[0].poses, alpha)
@@ -184,8 +226,51 @@ def test_held_out_inputs_hold_every_estimators_own_and_the_truth(loaded):
     gone = ~np.isnan(beta[..., 0]) & ~kept
     assert gone.any()
     assert (np.where(gone, beta[..., 2], -np.inf).max(1) <= np.where(kept, beta[..., 2], np.inf).min(1)).all()
-    assert len(truths) == 1
+    assert [s.coarse for s in truths] == [1, 4]  # as they are, and far away
+    assert not any(s.real for s in truths)
     np.testing.assert_array_equal(truths[0].others[1, 0], people.keypoints[0])
+
+
+def test_held_out_inputs_are_shown_as_one_body(loaded):
+    """That is what the network sees at inference, of the people nearby, too."""
+    for given in held_out_inputs(loaded[1], np.arange(7), np.random.default_rng(0), 128):
+        np.testing.assert_array_equal(given.shown, one_body(given.poses))
+        near = given.others.reshape(-1, 19, 2)
+        np.testing.assert_array_equal(one_body(near), near)
+
+
+def test_held_out_inputs_are_some_of_many(loaded, monkeypatch):
+    monkeypatch.setattr(decision_module, "SOME", 3)
+    sets = held_out_inputs(loaded[1], np.arange(7), np.random.default_rng(0), 128)
+    assert {len(s.rows) for s in sets} <= {1, 2, 3}
+    assert all((np.diff(s.rows) > 0).all() for s in sets)
+    assert len({tuple(s.rows) for s in sets}) > 2
+
+
+def test_an_estimator_that_saw_nobody_held_out_gives_no_inputs(loaded):
+    people = loaded[1]
+    blind = people.predicted.copy()
+    blind[:, 1] = np.nan
+    sets = held_out_inputs(replace(people, predicted=blind), np.arange(7), np.random.default_rng(0), 128)
+    everybody = held_out_inputs(people, np.arange(7), np.random.default_rng(0), 128)
+    assert all(len(s.rows) for s in sets)
+    assert len(sets) < len(everybody)
+
+
+def test_borrowed_errors_are_those_made_on_others_in_shares_of_their_size():
+    truth = random_truth(count=40)
+    seen = ~np.isnan(truth.predicted[:, 1]).all((1, 2))
+    exact = replace(truth, predicted=truth.predicted.copy())
+    exact.predicted[..., :2] = exact.predicted[..., :2] * np.nan
+    shift = np.float32([0.1, -0.2]) * np.sqrt(truth.area)[:, None, None]
+    exact.predicted[seen, 1, :, :2] = (truth.poses + shift)[seen]
+    poses = borrowed(exact, 1, np.random.default_rng(0))
+    assert 5 < seen.sum() < 35
+    assert np.isnan(poses[seen]).all()
+    there = ~np.isnan(poses)
+    assert there[~seen].any((1, 2)).mean() > 0.9
+    np.testing.assert_allclose(poses[there], (truth.poses + shift)[there], rtol=1e-4, atol=1e-3)
+    assert np.isnan(borrowed(exact, 0, np.random.default_rng(0))).all()  # who saw nobody lends nothing
 
 
 def test_without_neck_takes_what_coco_lacks():
@@ -196,37 +281,65 @@ def test_without_neck_takes_what_coco_lacks():
     assert not np.isnan(poses).any()
 
 
-def collected(loaded, poses, rows):
-    torch.manual_seed(0)
-    network = Network(NetworkConfig("lightning", width=8)).eval()
-    others = np.full((len(rows), 3, 19, 2), np.nan, np.float32)
-    return collect(network, *loaded, Inputs(rows, poses, others, True, poses))
+def collected(loaded, poses, rows, *, others=None, coarse=1):
+    """The cases with one, two and three views."""
+    others = np.full((len(rows), 3, 19, 2), np.nan, np.float32) if others is None else others
+    given = Inputs(rows, poses, others, True, one_body(poses), coarse)
+    return collect(lively(tiny_model().network), *loaded, given)
 
 
 def test_collect_measures_errors_in_oks_units(loaded):
     people, rows = loaded[1], np.array([0, 6])
     shift = np.array([3.0, -4.0], dtype=np.float32)
-    cases = collected(loaded, people.keypoints[rows] + shift, rows)
-    labelled = ~np.isnan(people.keypoints[rows][..., 0])
-    np.testing.assert_array_equal(cases.labelled, labelled)
-    expected = np.exp(-25 / (2 * people.area[rows][:, None] * (2 * SIGMAS) ** 2)) * labelled
-    claimed = near(distance(cases, cases.places[:, CLAIMED]))
-    np.testing.assert_allclose(claimed * cases.labelled, expected, atol=1e-3)
-    assert cases.features.shape == (2, 19, EVIDENCE)
-    assert cases.features.isfinite().all()
+    for cases in collected(loaded, people.keypoints[rows] + shift, rows):
+        labelled = ~np.isnan(people.keypoints[rows][..., 0])
+        np.testing.assert_array_equal(cases.labelled, labelled)
+        expected = np.exp(-25 / (2 * people.area[rows][:, None] * (2 * SIGMAS) ** 2)) * labelled
+        claimed = near(distance(cases, cases.places[:, CLAIMED]))
+        np.testing.assert_allclose(claimed * cases.labelled, expected, atol=1e-3)
+        assert cases.features.shape == (2, 19, EVIDENCE)
+        assert cases.features.isfinite().all()
+
+
+def test_collect_gives_what_the_model_sees_with_each_number_of_views(loaded):
+    people, rows = loaded[1], np.array([2])
+    network, poses = lively(tiny_model().network), people.keypoints[[2]]
+    matrices = crop_matrices(*crop_boxes(poses, (128, 128)))
+    image = cut(loaded[0], people.image[rows], matrices)
+    initial = torch.from_numpy(to_crop(poses, matrices))
+    others, detail = torch.full((1, 3, 19, 2), torch.nan), torch.from_numpy(scales(matrices))
+    prompt = Prompt(initial, others, initial, detail, torch.tensor([False]))
+    for views, cases in enumerate(collected(loaded, poses, rows), 1):
+        with torch.inference_mode():
+            evidence = look(network, image, prompt, views=views)
+        torch.testing.assert_close(cases.features, evidence.features, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(cases.places, evidence.places, atol=1e-2, rtol=0)
 
 
 def test_collect_of_exact_poses_finds_no_error(loaded):
-    cases = collected(loaded, loaded[1].keypoints[[2]], np.array([2]))
-    assert near(distance(cases, cases.places[:, CLAIMED]))[cases.labelled].min() > 0.999
+    for cases in collected(loaded, loaded[1].keypoints[[2]], np.array([2])):
+        assert near(distance(cases, cases.places[:, CLAIMED]))[cases.labelled].min() > 0.999
 
 
-def test_an_estimator_that_saw_nobody_held_out_is_no_error(loaded):
-    """Its set of poses is empty."""
-    nobody = np.zeros(0, dtype=int)
-    cases = collected(loaded, np.zeros((0, 19, 2), dtype=np.float32), nobody)
-    assert cases.features.shape == (0, 19, EVIDENCE)
-    assert len(cases.labelled) == 0
+def test_collect_knows_where_a_hidden_joints_mirror_joint_is(loaded):
+    people = replace(loaded[1], keypoints=loaded[1].keypoints.copy())
+    left, right = NETWORK.joints.index("left_wrist"), NETWORK.joints.index("right_wrist")
+    people.keypoints[0, left] = np.nan
+    cases = collected((loaded[0], people), loaded[1].keypoints[[0]], np.array([0]))[0]
+    assert cases.doubled[0].nonzero().flatten().tolist() == [left]
+    assert not cases.labelled[0, left]
+    torch.testing.assert_close(cases.truth[0, left], cases.truth[0, right])
+    assert (cases.truth[0, 17:] == 0).all()  # COCO has no neck, and it has no mirror joint
+
+
+def test_collect_of_people_far_away_tells_how_little_there_is_to_see(loaded):
+    plain, coarse = (collected(loaded, loaded[1].keypoints[[0]], np.array([0]), coarse=c)[0] for c in (1, 4))
+    detail = 29  # of the features
+    lost = (plain.features[..., detail] - coarse.features[..., detail]) * 5
+    torch.testing.assert_close(lost, torch.full((1, 19), 2.0), atol=1e-4, rtol=0)
+    seen = slice(1, detail)
+    assert not torch.allclose(plain.features[..., seen], coarse.features[..., seen], atol=1e-4)
+    assert torch.equal(plain.truth, coarse.truth)
 
 
 def test_a_closer_look_is_at_those_whose_pose_was_far_off(loaded):
@@ -234,16 +347,17 @@ def test_a_closer_look_is_at_those_whose_pose_was_far_off(loaded):
     people, rows = loaded[1], np.array([0, 1, 4])
     poses = people.keypoints[rows]
     poses[1] += 200
-    cases = collected(loaded, poses, rows)
+    cases = collected(loaded, poses, rows)[0]
     places = cases.places[:, :1].repeat(1, HYPOTHESES, 1, 1)
     places[1, 1:] -= 200 * 256 / crop_boxes(poses[1:2], (128, 128))[1][0]
     decision = Decision(19).eval()
     with torch.no_grad():
         decision.out.weight.zero_()
-        decision.out.bias.copy_(torch.tensor([-9.0, 9, 9, 0, 0, 0, 0]))
-    given = Inputs(rows, poses, np.full((3, 3, 19, 2), np.nan, np.float32), True, poses)
+        decision.out.bias.copy_(torch.tensor([-9.0, 9, 9, 9, 0, 0, 0, 0, 0]))
+    given = Inputs(rows, poses, np.full((3, 3, 19, 2), np.nan, np.float32), True, poses, 2)
     closer = look_closer(decision, people, given, replace(cases, places=places), (128, 128))
     assert closer.rows.tolist() == [1]
+    assert closer.coarse == 2
     np.testing.assert_array_equal(closer.poses, poses[1:2])
     there = ~np.isnan(poses[1])
     np.testing.assert_allclose(closer.shown[0][there], poses[1][there] - 200, atol=0.1)

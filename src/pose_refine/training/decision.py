@@ -134,7 +134,8 @@ def drawn(rows: AnyArray, given: tuple[Floats, Floats, bool], coarse: int, rng: 
     poses, others, real = given
     some = np.flatnonzero(~np.isnan(poses[..., 0]).all(1))
     some = np.sort(rng.permutation(some)[:SOME])
-    return Inputs(rows[some], poses[some], others[some], real, one_body(poses[some]), coarse)
+    near = one_body(others[some].reshape(-1, *poses.shape[1:])).reshape(others[some].shape)  # as `Scene` shows them
+    return Inputs(rows[some], poses[some], near, real, one_body(poses[some]), coarse)
 
 
 def borrowed(truth: Truth, estimator: int, rng: np.random.Generator) -> Floats:
