@@ -13,17 +13,15 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 
 from pose_refine import formats, opencv
-from pose_refine._types import AnyArray, Bytes
+from pose_refine._types import Bytes
 from pose_refine.files import read_poses
 from pose_refine.formats import documents
-from pose_refine.images import read_image
+from pose_refine.images import Image, read_image
 from pose_refine.names import OPENPOSE_ENDING, POSE_SUFFIXES, by_number, plain, stem_of
 
 log = logging.getLogger("pose_refine")
-Image = AnyArray | torch.Tensor | str | os.PathLike[str]
 Frames = str | os.PathLike[str] | Iterable[Image | None]
 Frame = tuple[Bytes | None, str]  # an image, None where it does not decode, and the order of its channels
 END: Any = object()

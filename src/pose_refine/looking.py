@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pose_refine._types import AnyArray, Bytes, Floats
+from pose_refine.arguments import integer
 from pose_refine.questions import Question
 from pose_refine.refiner import Refiner
 from pose_refine.scenes import Scene, joined
@@ -53,9 +54,7 @@ class Settings:
         if self.looks not in (1, 2):
             raise ValueError(f"looks must be 1 or 2, got {self.looks!r}")
         for name, least in (("ahead", 0), ("batch_size", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}")
+            object.__setattr__(self, name, integer(name, getattr(self, name), least))
 
 
 @dataclass

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from pose_refine import backends, formats
 from pose_refine._types import AnyArray, Floats
+from pose_refine.arguments import integer
 from pose_refine.crops import far_off, to_image, where_to_cut
 from pose_refine.device_crops import upload
-from pose_refine.frames import Frames, Image
-from pose_refine.images import read_image
+from pose_refine.frames import Frames
+from pose_refine.images import Image, read_image
 from pose_refine.model import Model, Prompt
 from pose_refine.onnx_model import OnnxModel
 from pose_refine.poses import Refinement
@@ -115,7 +116,7 @@ class Refiner:
         """Correct the poses of the people in one image.
 
         Args:
-            image: uint8 (H, W, 3) array or tensor, or a path.
+            image: uint8 (H, W, 3) array or tensor, a PIL image, or a path.
             poses: What an estimator gave for this image, Poses, or a path to JSON; the README lists the formats.
             skeleton: Which joints these are, where the format and their number do not say.
             format: Name of the format (a key of `pose_refine.formats.FORMATS`); by default it is recognised.
@@ -153,8 +154,7 @@ class Refiner:
         batch_size: int = 64,
     ) -> Refinement:
         """As `refine`, but returns what was changed and how sure it is; arguments and errors as there."""
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(f"batch_size: expected an integer of at least 1, got {batch_size!r}")
+        batch_size = integer("batch_size", batch_size, 1)
         pixels, order = read_image(image, color)
         given = formats.read(formats.load(poses), skeleton, format=format, shape=pixels.shape[:2])
         question = ask(given, to, pixels.shape[:2])
@@ -321,7 +321,7 @@ def refine(
     """Correct the poses of the people in one image: `Refiner.refine` with weights that are loaded once and cached.
 
     Args:
-        image: uint8 (H, W, 3) array or tensor, or a path.
+        image: uint8 (H, W, 3) array or tensor, a PIL image, or a path.
         poses: What your estimator gave; see `Refiner.refine`.
         skeleton: Which joints these are, where the format and their number do not say.
         format: Name of the format; by default it is recognised.

@@ -1,4 +1,4 @@
-"""Plain numpy arrays: (N, K, 2), (N, K, 3) or one person's (K, 3); any array without numbers is nobody."""
+"""Plain numpy arrays: (N, K, 2), (N, K, 3) or one person's (K, 2), (K, 3); any array without numbers is nobody."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +20,7 @@ def read(array: AnyArray, skeleton: str | None = None, shape: object = None) -> 
     """Read an array of keypoints; `missing.py` says which joints are missing.
 
     Args:
-        array: (N, K, 2) x, y; (N, K, 3) x, y, score; or (K, 3) for one person.
+        array: (N, K, 2) x, y; (N, K, 3) x, y, score; or (K, 2), (K, 3) for one person.
         skeleton: Name of the skeleton; by default that of `DEFAULT_BY_COUNT` for K.
         shape: Not needed.
 
@@ -31,10 +31,10 @@ def read(array: AnyArray, skeleton: str | None = None, shape: object = None) -> 
     values = as_floats(array, "poses")
     if not values.size:
         return nobody(skeleton or nobodys_skeleton(values.shape))
-    if values.ndim == 2 and values.shape[1] == 3:
+    if values.ndim == 2 and values.shape[1] in (2, 3):
         values = values[None]
     if values.ndim != 3 or values.shape[2] not in (2, 3):
-        raise ValueError(f"poses: expected shape (N, K, 2), (N, K, 3) or (K, 3), got {array.shape}")
+        raise ValueError(f"poses: expected shape (N, K, 2), (N, K, 3), (K, 2) or (K, 3), got {array.shape}")
     scores = values[..., 2] if values.shape[2] == 3 else np.full(values.shape[:2], np.nan, dtype=np.float32)
     return read_joints(values[..., :2], scores, skeleton)
 
