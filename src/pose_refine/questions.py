@@ -8,7 +8,6 @@ import numpy as np
 
 from pose_refine import formats
 from pose_refine._types import AnyArray, Floats
-from pose_refine.formats.arrays import columns
 from pose_refine.poses import Poses, Refinement
 from pose_refine.skeletons import Skeleton, convert, get_skeleton, put_back
 from pose_refine.warned import warn
@@ -43,7 +42,7 @@ def ask(given: Poses, to: str | None, shape: tuple[int, int]) -> Question:
     rows = np.flatnonzero(given.present.any(1))  # the others have nothing to go by
     if given.present.sum() > 2 and np.nanmax(np.abs(given.keypoints)) < UNIT < min(shape):
         warn("all joints lie within two pixels of the image's corner; are they in [0, 1]?")
-    values = columns(given)
+    values = given.to_array()
     before = values if target is source else convert(values, source, target)
     return Question(given, target, before, rows, within_reach(values[rows], shape))
 
@@ -90,5 +89,5 @@ def hand_back(
     """`refined` as the kind of object that was given; as an array where it was converted."""
     if to is None or isinstance(given, Poses):
         return formats.write(refined, given, format=format, shape=shape)
-    array = columns(refined)
+    array = refined.to_array()
     return array[0] if isinstance(given, np.ndarray) and given.ndim == 2 else array

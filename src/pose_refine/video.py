@@ -18,10 +18,10 @@ from tqdm import tqdm
 from pose_refine import formats
 from pose_refine._types import AnyArray, Floats
 from pose_refine.crops import far_off, where_to_cut
-from pose_refine.formats.identities import identity, told_apart, tracks_of, write_ids
+from pose_refine.formats.identities import told_apart, tracks_of, write_ids
 from pose_refine.frames import END, Frames, frame_rate, pair
 from pose_refine.looking import AHEAD, JOINTS, Asked, Frame, Looker, Pair, Settings
-from pose_refine.poses import Poses, Refinement
+from pose_refine.poses import Poses, Refinement, identity
 from pose_refine.questions import answer, ask, compare, hand_back
 from pose_refine.refiner import Refiner
 from pose_refine.scenes import Picture, Scene
@@ -48,18 +48,16 @@ def refine_frames(
     first: int,
     progress: bool,
 ) -> Iterator[tuple[Frame, Refinement]]:
-    """What `Refiner.refine_video` and `analyze_video` yield, before it is written; see there."""
+    """What `Refiner.refine_video` and `analyze_video` yield, before it is written; see there.
+
+    What is wrong with the arguments themselves is told here, not when the first frame is asked for.
+    """
     rate = settings.fps or frame_rate(frames)
     pairs = pair(frames, poses, color, first)
     total = len(frames) if isinstance(frames, Sized) and not isinstance(frames, str) else None
     looker = Looker(refiner, settings.batch_size)
-    yield from tqdm(
-        analyze_frames(looker, pairs, ids, replace(settings, fps=rate)),
-        desc="refine",
-        unit="frame",
-        total=total,
-        disable=not progress,
-    )
+    results = analyze_frames(looker, pairs, ids, replace(settings, fps=rate))
+    return iter(tqdm(results, desc="refine", unit="frame", total=total, disable=not progress))
 
 
 def analyze_frames(

@@ -1,6 +1,6 @@
 """What estimators give, to `Poses` and back. One module a format; recognised by shape and attributes alone.
 
-Every module has three functions:
+Every module has EXPECTED, what it takes, in words; and three functions:
   matches(poses) -> bool           is it this format? Never imports the library that it comes from.
   read(poses, skeleton, shape)     -> Poses. `skeleton` is a name or None; `shape` (height, width) of the image or None.
   write(poses, like, shape)        -> a copy of `like`, which `poses` were read from, with their joints. Those that were
@@ -63,6 +63,8 @@ FORMATS: dict[str, ModuleType] = {
     "openpose": openpose,
     "coco": coco,
 }
+# Those in which an empty list is nobody; it is recognised as COCO results.
+LISTS = ("coco", "detectron1", "mmpose", "vitpose", "mpii")
 # Those that JSON or .npy files hold.
 IN_FILES = (
     "openpose", "coco", "coco_annotations", "posetrack", "mpii", "alphapose", "mmpose", "array", "movenet",
@@ -135,7 +137,7 @@ def read(poses: Any, skeleton: str | None = None, *, format: str | None = None, 
 
     Raises:
         TypeError: No format that is known.
-        ValueError: A known format that is not as it should be, or not the skeleton that was named.
+        ValueError: A known format that is not as it should be, or not the one or the skeleton that was named.
     """
     if skeleton is not None:
         get_skeleton(skeleton)
@@ -157,4 +159,9 @@ def write(poses: Poses, like: Any, *, format: str | None = None, shape: Shape | 
 def _module(poses: Any, format: str | None) -> ModuleType:
     if format is not None and format not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
-    return FORMATS[format or detect(poses)]
+    if format is None:
+        return FORMATS[detect(poses)]
+    nobody = format in LISTS and isinstance(poses, list) and not poses
+    if not nobody and not FORMATS[format].matches(poses):
+        raise ValueError(f"format={format!r}: expected {FORMATS[format].EXPECTED}, got {_held(poses)}")
+    return FORMATS[format]

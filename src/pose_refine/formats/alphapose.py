@@ -15,6 +15,7 @@ from pose_refine.formats.openpose import put_body, read_bodies
 from pose_refine.poses import Poses
 
 KEY = "joints"
+EXPECTED = "AlphaPose's dict with 'bodies', a list of dicts with 'joints'"
 
 
 def matches(poses: Any) -> bool:

@@ -29,6 +29,7 @@ from pose_refine.skeletons import skeleton_of
 
 KEY = "keypoints"
 LIKELY = 0.5  # a recovered joint's score from which on a format without scores is told of it
+EXPECTED = "a dict with lists 'images' and 'annotations', as COCO's annotation files have"
 
 
 def matches(poses: Any) -> bool:

@@ -11,6 +11,8 @@ from pose_refine.formats.missing import lost, mark_of, without, written
 from pose_refine.poses import Poses, as_floats
 from pose_refine.skeletons import DEFAULT_BY_COUNT, get_skeleton, like_a_body
 
+EXPECTED = "a numpy array (N, K, 2), (N, K, 3), (K, 2) or (K, 3)"
+
 
 def matches(poses: Any) -> bool:
     return isinstance(poses, np.ndarray)
@@ -89,14 +91,9 @@ def skeleton_name(count: int, skeleton: str | None, keypoints: Floats | None = N
     return name if skeleton or keypoints is None else like_a_body(keypoints, name)
 
 
-def columns(poses: Poses) -> Floats:
-    """(N, K, 3): x, y, score."""
-    return np.concatenate([poses.keypoints, poses.scores[..., None]], -1)
-
-
 def changed(after: Poses, before: Poses) -> NDArray[np.bool_]:
     """(N, K), True for joints that are not what they were, or are there no longer: only these are written back."""
-    new, old = columns(after), columns(before)
+    new, old = after.to_array(), before.to_array()
     differs: NDArray[np.bool_] = ~((new == old) | (np.isnan(new) & np.isnan(old))).all(-1)
     return differs & (after.present | before.present)
 

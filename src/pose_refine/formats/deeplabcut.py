@@ -26,6 +26,7 @@ LEVELS = ("bodyparts", "coords")
 COORDS = ("x", "y", "likelihood")
 ENDS = ({"left_wrist", "right_wrist"}, {"left_ankle", "right_ankle"})
 Columns = dict[str, dict[str, list[int | None]]]
+EXPECTED = "DeepLabCut's pandas table with column levels bodyparts and coords"
 
 
 def matches(poses: Any) -> bool:
@@ -60,7 +61,7 @@ def write(poses: Poses, like: Any, shape: object = None) -> Any:
         for joint, columns in _joints(parts, poses.skeleton).items():
             scored = columns[2] is not None
             wanted = changed[i] if scored else worth_writing(joints[i], changed[i], before.present[i])
-            for column, new, old in zip(columns, joints[i, joint], arrays.columns(before)[i, joint], strict=True):
+            for column, new, old in zip(columns, joints[i, joint], before.to_array()[i, joint], strict=True):
                 dropped = before.present[i, joint] and not poses.present[i, joint]
                 if wanted[joint] and column is not None and new != old and (dropped or not np.isnan(new)):
                     out.iloc[0, column] = float(new)

@@ -18,6 +18,7 @@ from pose_refine.poses import Poses
 
 ROWS = 4
 PLACES = [0, 1, 3]  # x, y, prob
+EXPECTED = "Detectron's list of arrays (4, K), one a person"
 
 
 def matches(poses: Any) -> bool:

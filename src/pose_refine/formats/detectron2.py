@@ -42,6 +42,9 @@ def _array(instances: Any) -> AnyArray:
     return _tensor(instances).detach().float().cpu().numpy()
 
 
+EXPECTED = "Detectron2's Instances, or the predictor's dict with 'instances'"
+
+
 def matches(poses: Any) -> bool:
     return "instances" in poses if isinstance(poses, dict) else hasattr(poses, "get_fields")
 

@@ -52,6 +52,14 @@ def triplets(people: Sequence[Sequence[float]]) -> Doubles:
     return joints
 
 
+def new_triplets(poses: Poses) -> Doubles:
+    """(N, K, 3) x, y, score of Poses of any origin: 0, 0, 0 where missing, score 1 where it is not known."""
+    values = written(poses, ZERO).astype(np.float64).round(DECIMALS)
+    values[..., 2] = np.where(np.isnan(values[..., 2]), 1, values[..., 2])
+    new: Doubles = values
+    return new
+
+
 def put_triplets(flat: list[float], changed: dict[int, list[float]]) -> None:
     """Write one person's changed joints into its flat list, in place."""
     for index, triplet in changed.items():

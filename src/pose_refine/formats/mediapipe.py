@@ -20,6 +20,7 @@ from pose_refine.poses import Poses
 
 SKELETON = "mediapipe33"
 KEY = "pose_landmarks"
+EXPECTED = "MediaPipe's result with pose_landmarks and pose_world_landmarks"
 
 
 def matches(poses: Any) -> bool:

@@ -30,6 +30,7 @@ SKELETON_BY_DATASET = {
     "mhp": "mpii16", "aic": "aic14", "crowdpose": "crowdpose14", "exlpose": "crowdpose14", "halpe26": "halpe26",
     "halpe": "halpe136", "posetrack18": "posetrack17", "coco_wholebody": "wholebody133", "ubody2d": "wholebody133",
 }  # fmt: skip
+EXPECTED = "MMPose's data samples, or dicts with keypoints and keypoint_scores, of one image"
 
 
 def matches(poses: Any) -> bool:

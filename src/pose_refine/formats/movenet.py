@@ -22,6 +22,7 @@ from pose_refine.poses import Poses
 
 JOINTS, ROW = 17, 56
 LEAST = 0.11
+EXPECTED = "an array or tensor (1, 1, 17, 3) or (1, M, 56), as MoveNet gives it"
 
 
 def matches(poses: Any) -> bool:

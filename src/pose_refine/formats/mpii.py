@@ -32,6 +32,7 @@ SKELETON = "mpii16"
 COUNT = len(get_skeleton(SKELETON).joints)
 UNLABELLED = (-1, 0)
 Person = dict[str, Any]
+EXPECTED = "MPII's list of dicts with 'image' and 'joints'"
 
 
 def matches(poses: Any) -> bool:

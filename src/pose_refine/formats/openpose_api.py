@@ -20,6 +20,7 @@ from pose_refine.skeletons import get_skeleton
 
 log = logging.getLogger(__name__)
 FIELD = "poseKeypoints"
+EXPECTED = "OpenPose's Datum, with poseKeypoints"
 
 
 def matches(poses: Any) -> bool:

@@ -18,6 +18,7 @@ from pose_refine.poses import Poses
 
 OPENPOSE = {18: "coco18"}
 Pair = tuple[AnyArray, AnyArray]
+EXPECTED = "a tuple of float arrays, keypoints (N, K, 2) and scores (N, K)"
 
 
 def matches(poses: Any) -> bool:

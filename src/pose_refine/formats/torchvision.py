@@ -19,6 +19,7 @@ from pose_refine.poses import Poses, as_floats
 
 KEYS = {"boxes", "keypoints", "keypoints_scores"}
 EDGE = 0.5
+EXPECTED = "Keypoint R-CNN's dict of tensors boxes, keypoints and keypoints_scores, or a list of one"
 
 
 def matches(poses: Any) -> bool:

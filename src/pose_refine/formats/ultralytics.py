@@ -17,6 +17,7 @@ from pose_refine.formats.missing import MARKS, written
 from pose_refine.poses import Poses
 
 CACHED = {"xy", "xyn", "conf"}  # views of `data`, kept when first asked for
+EXPECTED = "Ultralytics' Results of a pose model, or a list of one"
 
 
 def matches(poses: Any) -> bool:

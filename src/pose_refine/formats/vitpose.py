@@ -23,6 +23,7 @@ from pose_refine.skeletons import get_skeleton
 
 KEYS = {"keypoints", "scores", "labels", "bbox"}
 Person = dict[str, torch.Tensor]
+EXPECTED = "a list of dicts of tensors keypoints, scores, labels and bbox, as post_process_pose_estimation gives it"
 
 
 def matches(poses: Any) -> bool:
