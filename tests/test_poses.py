@@ -68,9 +68,8 @@ def test_ids_are_no_list_of_the_callers():
     assert own == [1, 2]
 
 
-CROWD = Poses(
-    np.arange(136, dtype=float).reshape(4, 17, 2), np.linspace(0.1, 0.9, 68).reshape(4, 17), "coco17", list("abcd")
-)
+PLACES, SCORES = np.arange(136.0).reshape(4, 17, 2), np.linspace(0.1, 0.9, 68).reshape(4, 17)
+CROWD = Poses(PLACES, SCORES, "coco17", list("abcd"))
 SOME = {
     "a number": (1, "b"),
     "from the end": (-1, "d"),
@@ -155,8 +154,8 @@ def test_another_skeleton():
 def test_from_any(tmp_path):
     flat = [1.0, 2.0, 0.5] * 17
     (tmp_path / "a.json").write_text(json.dumps([{"keypoints": flat}]))
-    for given in ([{"keypoints": flat}], tmp_path / "a.json", np.array(flat).reshape(17, 3)):
-        assert Poses.from_any(given) == Poses(XY[:1] + [1, 2], S[:1] / 2, "coco17")
+    for obj in ([{"keypoints": flat}], tmp_path / "a.json", np.array(flat).reshape(17, 3)):
+        assert Poses.from_any(obj) == Poses(np.add(XY[:1], (1, 2)), S[:1] / 2, "coco17")
     assert Poses.from_any(np.ones((1, 18, 2)), skeleton="coco18").skeleton == "coco18"
     assert Poses.from_any(CROWD) is CROWD
     shares = np.full((1, 1, 17, 3), 0.5, np.float32)
@@ -169,7 +168,7 @@ def test_from_any(tmp_path):
 def any_poses(draw):
     """People of COCO's joints, some missing, some or all of unknown scores, in coordinates of three decimals."""
     people = draw(st.integers(0, 3))
-    numbers = st.integers(1, 10**6).map(lambda n: n / 1000)
+    numbers = st.integers(2000, 10**6).map(lambda n: n / 1000)
     keypoints = draw(arrays(np.float64, (people, 17, 2), elements=numbers))
     keypoints[draw(arrays(bool, (people, 17)))] = np.nan
     scores = draw(arrays(np.float64, (people, 17), elements=st.integers(1, 1000).map(lambda n: n / 1000)))
@@ -235,3 +234,9 @@ def test_supervision_that_is_not_there(monkeypatch):
     monkeypatch.setitem(sys.modules, "supervision", None)
     with pytest.raises(ImportError, match="pip install supervision"):
         CROWD.as_supervision()
+
+
+def test_numpy_takes_them_as_numbers():
+    """And not as sequences of sequences of ... one person."""
+    assert np.array_equal(np.asarray(CROWD), CROWD.to_array())
+    assert np.array([CROWD, CROWD], np.float64).shape == (2, 4, 17, 3)

@@ -20,6 +20,7 @@ from pose_refine.files import read_poses
 from pose_refine.formats import documents
 from pose_refine.images import Image, read_image
 from pose_refine.names import OPENPOSE_ENDING, POSE_SUFFIXES, by_number, plain, stem_of
+from pose_refine.poses import Poses
 
 log = logging.getLogger("pose_refine")
 Frames = str | os.PathLike[str] | Iterable[Image | None]
@@ -195,7 +196,8 @@ def pair(frames: Frames, poses: Any, color: str = "rgb", first: int = 0) -> Iter
         TypeError: Poses of one image alone.
         ValueError: Not a video, or not poses; more poses than frames, or fewer: after all frames that have both.
     """
-    if not is_path(poses) and (not isinstance(poses, Iterable) or (isinstance(poses, dict) and not _is_many(poses))):
+    many = isinstance(poses, Iterable) and not isinstance(poses, (dict, Poses))
+    if not (many or is_path(poses) or _is_many(poses)):
         raise TypeError(not_many("poses", poses))
     images = read_frames(frames, color)
     if is_path(poses) or _is_many(poses):

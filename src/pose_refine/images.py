@@ -31,8 +31,7 @@ def read_image(image: Image, color: str) -> tuple[Bytes, str]:
         TypeError: Neither an array, a tensor, a PIL image nor a path.
         ValueError: Not an image of that kind.
     """
-    if color not in COLORS:
-        raise ValueError(f"color must be one of {COLORS}, got {color!r}")
+    check_color(color)
     if isinstance(image, (str, os.PathLike)):
         return _read_file(Path(image)), "bgr"
     if _is_pil(image):
@@ -45,6 +44,12 @@ def read_image(image: Image, color: str) -> tuple[Bytes, str]:
         )
     _check(array)
     return array, color
+
+
+def check_color(color: str) -> None:
+    """Raises ValueError where it is no order of channels."""
+    if color not in COLORS:
+        raise ValueError(f"color must be one of {COLORS}, got {color!r}")
 
 
 def _read_file(path: Path) -> Bytes:

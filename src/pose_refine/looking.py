@@ -5,14 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from pose_refine._types import AnyArray, Bytes, Floats
 from pose_refine.arguments import integer
 from pose_refine.questions import Question
 from pose_refine.refiner import Refiner
-from pose_refine.scenes import Scene, joined
+from pose_refine.scenes import Scene
 from pose_refine.skeletons import NETWORK
 
 MODES = ("map", "mota")
@@ -126,19 +124,4 @@ class Looker:
         return np.array(self.known[name], dtype=np.float32).reshape(count, JOINTS, 3)
 
     def _look(self, asked: Sequence[Asked]) -> list[Floats]:
-        """Batches across frames: of one batch's frames and crops alone does the device hold anything at a time."""
-        if not asked:
-            return []
-        size = self.refiner._batch(self.batch_size)
-        queue = [(n, row) for n, (_, _, rows) in enumerate(asked) for row in rows]
-        found: list[Tensor] = []
-        for start in range(0, len(queue), size):
-            part = queue[start : start + size]
-            parts = {n: np.array([row for m, row in part if m == n]) for n, _ in part}
-            scenes = [asked[n][1] for n in parts]
-            views = [scene.views(rows) for scene, rows in zip(scenes, parts.values(), strict=True)]
-            found.append(self.refiner._look(joined(views)))
-            for scene in scenes:
-                scene.picture.release()
-        ends = np.cumsum([len(rows) for _, _, rows in asked])[:-1]
-        return np.split(torch.cat(found).cpu().numpy(), ends)
+        return self.refiner.look([(scene, rows) for _, scene, rows in asked], self.batch_size)

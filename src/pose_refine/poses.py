@@ -123,6 +123,10 @@ class Poses:
         """(N, K), True where there is a joint."""
         return ~np.isnan(self.keypoints[..., 0])
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
+        """For numpy, which would else take apart persons of persons."""
+        return self.to_array().astype(dtype or np.float32, copy=False)
+
     def to_array(self) -> Floats:
         """(N, K, 3) float32 x, y, score; NaN where missing or not known."""
         return np.concatenate([self.keypoints, self.scores[..., None]], -1)

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from pose_refine import formats
 from pose_refine._types import AnyArray, Floats
+from pose_refine.ahead import said_of, until_error
 from pose_refine.crops import far_off, where_to_cut
 from pose_refine.formats.identities import told_apart, tracks_of, write_ids
 from pose_refine.frames import END, Frames, frame_rate, pair
@@ -73,14 +74,6 @@ def analyze_frames(
         raise errors[0]
 
 
-def until_error(frames: Iterable[Frame], errors: list[Exception]) -> Iterator[Frame]:
-    """The frames before the one that cannot be had: they are finished first, and what is wrong is told then."""
-    try:
-        yield from frames
-    except Exception as error:
-        errors.append(error)
-
-
 def read(pairs: Iterable[Pair], ids: Iterable[Sequence[Any] | None] | None, settings: Settings) -> Iterator[Frame]:
     """Frames with their poses and the identities that are known.
 
@@ -101,7 +94,7 @@ def read(pairs: Iterable[Pair], ids: Iterable[Sequence[Any] | None] | None, sett
         except StopIteration:
             raise ValueError(f"ids for {index} frames, but there are more") from None
         except (ValueError, TypeError) as error:
-            raise type(error)(f"frame {index}: {error}") from error
+            raise said_of(f"frame {index}", error) from error
         yield Frame(index, image, order, given, question, known, shape)
     if named is not None and next(named, END) is not END:
         raise ValueError(f"ids for more frames than the {index + 1} that there are")

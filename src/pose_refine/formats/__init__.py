@@ -86,6 +86,8 @@ def load(poses: Any) -> Any:
 
 def recognised(poses: Any) -> str:
     """What `poses` look like, for a message."""
+    if isinstance(poses, Poses):
+        return "got Poses, the people of one image"
     name = next((name for name, module in FORMATS.items() if module.matches(poses)), None)
     if name is None:
         return f"got {_held(poses)}, which no format is"
