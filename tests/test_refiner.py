@@ -333,4 +333,4 @@ def test_a_refiner_has_its_device(refiner, photo, pose):
 
 
 def test_public_names():
-    assert sorted(pose_refine.__all__) == ["Poses", "Refinement", "Refiner", "refine", "refine_many"]
+    assert sorted(pose_refine.__all__) == ["Poses", "Refinement", "Refiner", "Skeleton", "refine", "refine_many"]

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 
 from pose_refine import backends, weights
+from pose_refine.arguments import Color
 from pose_refine.images import Image
 from pose_refine.refiner import Refiner, load_source
+from pose_refine.skeletons import AnySkeleton
 
 Stamp = tuple[tuple[str, int, int], ...]
 KEPT = 4  # refiners that are kept loaded: those that were used last
@@ -23,7 +25,8 @@ def _cached(source: str | os.PathLike[str] | None, device: str | torch.device | 
     first needed."""
     place = _place(source)
     with _lock:  # two threads must not make two of them
-        return _refiner(source if place is None else place, backends.usable_device(device), _stamp(place))
+        key: Any = source if place is None else place
+        return _refiner(key, backends.usable_device(device), _stamp(place))
 
 
 @lru_cache(maxsize=KEPT)
@@ -51,10 +54,10 @@ def refine(
     image: Image,
     poses: Any,
     *,
-    skeleton: str | None = None,
+    skeleton: AnySkeleton | None = None,
     format: str | None = None,
-    to: str | None = None,
-    color: str = "rgb",
+    to: AnySkeleton | None = None,
+    color: Color = "rgb",
     recover: bool = True,
     model: Refiner | str | os.PathLike[str] | None = None,
     device: str | torch.device | None = None,
@@ -99,10 +102,10 @@ def refine_many(
     images: Iterable[Image],
     poses: Iterable[Any],
     *,
-    skeleton: str | None = None,
+    skeleton: AnySkeleton | None = None,
     format: str | None = None,
-    to: str | None = None,
-    color: str = "rgb",
+    to: AnySkeleton | None = None,
+    color: Color = "rgb",
     recover: bool = True,
     model: Refiner | str | os.PathLike[str] | None = None,
     device: str | torch.device | None = None,

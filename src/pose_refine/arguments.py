@@ -1,7 +1,12 @@
 """What many functions take: the words for it, and its checks."""
 
 import operator
-from typing import Any
+from typing import Any, Literal
+
+Color = Literal["rgb", "bgr"]
+Backend = Literal["torch", "onnx"]
+Mode = Literal["map", "mota"]
+Smooth = Literal["one_euro", "zero_phase"]
 
 
 def integer(name: str, value: Any, least: int) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 
 from pose_refine import formats, opencv
 from pose_refine._types import Bytes
+from pose_refine.arguments import Color
 from pose_refine.files import read_poses
 from pose_refine.formats import documents
 from pose_refine.images import Image, read_image
@@ -24,7 +25,7 @@ from pose_refine.poses import Poses
 
 log = logging.getLogger("pose_refine")
 Frames = str | os.PathLike[str] | Iterable[Image | None]
-Frame = tuple[Bytes | None, str]  # an image, None where it does not decode, and the order of its channels
+Frame = tuple[Bytes | None, Color]  # an image, None where it does not decode, and the order of its channels
 END: Any = object()
 BROKEN = 30  # frames in a row that fail: the end of a file, too, looks like that
 READ_AHEAD = 4  # frames of a file that are decoded before they are wanted
@@ -34,7 +35,7 @@ def is_path(value: Any) -> bool:
     return isinstance(value, (str, os.PathLike))
 
 
-def read_frames(frames: Frames, color: str = "rgb", rotated: bool = True) -> Generator[Frame, None, None]:
+def read_frames(frames: Frames, color: Color = "rgb", rotated: bool = True) -> Generator[Frame, None, None]:
     """Every frame in turn, and the order of its channels; a path that leads nowhere is told at once.
 
     Args:
@@ -77,12 +78,12 @@ def _ahead(frames: Generator[Frame, None, None]) -> Generator[Frame, None, None]
             pool.shutdown(cancel_futures=True)
 
 
-def _read_all(frames: Iterable[Image | None], color: str) -> Generator[Frame, None, None]:
+def _read_all(frames: Iterable[Image | None], color: Color) -> Generator[Frame, None, None]:
     for index, image in enumerate(frames):
         yield _read_one(index, image, color)
 
 
-def _read_one(index: int, image: Image | None, color: str) -> Frame:
+def _read_one(index: int, image: Image | None, color: Color) -> Frame:
     if image is None:
         return None, color
     try:
@@ -178,7 +179,7 @@ def frame_count(frames: Path) -> int | None:
     return count if count > 0 else None
 
 
-def pair(frames: Frames, poses: Any, color: str = "rgb", first: int = 0) -> Iterator[tuple[Bytes | None, str, Any]]:
+def pair(frames: Frames, poses: Any, color: Color = "rgb", first: int = 0) -> Iterator[tuple[Bytes | None, str, Any]]:
     """Every frame with its poses; paths that lead nowhere, and poses of one image alone, are told at once.
 
     Args:

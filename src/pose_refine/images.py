@@ -9,13 +9,14 @@ import numpy as np
 import torch
 
 from pose_refine._types import AnyArray, Bytes, PilImage
+from pose_refine.arguments import Color
 from pose_refine.opencv import told
 
 COLORS = ("rgb", "bgr")
 Image = AnyArray | torch.Tensor | PilImage | str | os.PathLike[str]
 
 
-def read_image(image: Image, color: str) -> tuple[Bytes, str]:
+def read_image(image: Image, color: Color) -> tuple[Bytes, Color]:
     """Check an image, or read it from a path.
 
     Args:

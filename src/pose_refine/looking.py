@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from pose_refine._types import AnyArray, Bytes, Floats
-from pose_refine.arguments import integer
+from pose_refine.arguments import Mode, Smooth, integer
 from pose_refine.questions import Question
 from pose_refine.refiner import Refiner
 from pose_refine.scenes import Scene
-from pose_refine.skeletons import NETWORK
+from pose_refine.skeletons import NETWORK, AnySkeleton
 
 MODES = ("map", "mota")
 FILTERS = (None, "one_euro", "zero_phase")
@@ -27,13 +27,13 @@ Asked = tuple["Frame", Scene, AnyArray]  # a frame, and whom to show of it, and 
 class Settings:
     """What `Refiner.refine_video` takes beside frames and poses; see there."""
 
-    skeleton: str | None = None
+    skeleton: AnySkeleton | None = None
     format: str | None = None
-    to: str | None = None
+    to: AnySkeleton | None = None
     fps: float | None = None
-    mode: str = "map"
+    mode: Mode = "map"
     threshold: float = SURE
-    smooth: str | None = None
+    smooth: Smooth | None = None
     ahead: int = AHEAD
     looks: int = 1
     again: float = LOOKS_AGAIN

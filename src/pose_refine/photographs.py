@@ -13,13 +13,13 @@ from tqdm import tqdm
 from pose_refine import formats
 from pose_refine._types import AnyArray, Bytes, Floats, Shape
 from pose_refine.ahead import read_ahead, said_of, until_error
-from pose_refine.arguments import integer
+from pose_refine.arguments import Color, integer
 from pose_refine.crops import far_off, where_to_cut
 from pose_refine.images import Image, check_color, read_image
 from pose_refine.poses import Poses, Refinement
 from pose_refine.questions import Question, answer, ask, hand_back
 from pose_refine.scenes import Picture, Scene
-from pose_refine.skeletons import MPII_CONVENTION, get_skeleton
+from pose_refine.skeletons import MPII_CONVENTION, AnySkeleton, get_skeleton
 
 END: Any = object()
 READ_AHEAD = 32  # images that are decoded while the network runs
@@ -31,10 +31,10 @@ Look = Callable[[Sequence[tuple[Scene, AnyArray]], int], list[Floats]]  # what `
 class Wanted:
     """What `Refiner.refine` takes beside an image and its poses; see there."""
 
-    skeleton: str | None = None
+    skeleton: AnySkeleton | None = None
     format: str | None = None
-    to: str | None = None
-    color: str = "rgb"
+    to: AnySkeleton | None = None
+    color: Color = "rgb"
     recover: bool = True
     batch_size: int = 64
 

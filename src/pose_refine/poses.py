@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_refine._types import AnyArray, Floats, Shape
-from pose_refine.skeletons import convert, get_skeleton, joint_name
+from pose_refine.skeletons import AnySkeleton, convert, get_skeleton, joint_name, known_as
 
 if TYPE_CHECKING:
     import supervision  # type: ignore[import-not-found,import-untyped,unused-ignore]
@@ -22,7 +22,7 @@ class Poses:
     Attributes:
         keypoints: (N, K, 2) float32 x, y in image pixels, an integer being a pixel's centre; NaN where missing.
         scores: (N, K) float32, whatever the source gave; after refining P(joint within its OKS-0.85 radius).
-        skeleton: Name of the skeleton that says what the K joints are, e.g. "coco17".
+        skeleton: What the K joints are: a name, e.g. "coco17", or a Skeleton of your own.
         ids: One identity a person, or None; always a list of its own.
 
     Raises:
@@ -40,7 +40,7 @@ class Poses:
 
     keypoints: Floats
     scores: Floats
-    skeleton: str
+    skeleton: AnySkeleton
     ids: Sequence[object] | None = None
 
     def __post_init__(self) -> None:
@@ -54,6 +54,7 @@ class Poses:
         if self.ids is not None and len(self.ids) != len(keypoints):
             raise ValueError(f"ids: expected {len(keypoints)}, one a person, got {len(self.ids)}")
         keypoints[np.isnan(keypoints).any(-1)] = np.nan
+        object.__setattr__(self, "skeleton", known_as(self.skeleton))
         object.__setattr__(self, "keypoints", keypoints)
         object.__setattr__(self, "scores", scores)
         if self.ids is not None:
@@ -62,7 +63,7 @@ class Poses:
 
     @classmethod
     def from_any(
-        cls, poses: Any, *, skeleton: str | None = None, format: str | None = None, shape: Shape | None = None
+        cls, poses: Any, *, skeleton: AnySkeleton | None = None, format: str | None = None, shape: Shape | None = None
     ) -> "Poses":
         """What an estimator gave, or a path to JSON or .npy, as Poses.
 
@@ -146,7 +147,7 @@ class Poses:
             raise ValueError(f"no joint {name!r} in {self.skeleton}; it has {', '.join(joints)}")
         return self.to_array()[:, joints.index(known)]
 
-    def to(self, skeleton: str) -> "Poses":
+    def to(self, skeleton: AnySkeleton) -> "Poses":
         """The same people in another skeleton: joints by name, the middles of others (neck, pelvis) computed; those
         that are not known are missing.
 

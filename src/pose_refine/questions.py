@@ -9,7 +9,7 @@ import numpy as np
 from pose_refine import formats
 from pose_refine._types import AnyArray, Floats
 from pose_refine.poses import Poses, Refinement
-from pose_refine.skeletons import Skeleton, convert, get_skeleton, put_back
+from pose_refine.skeletons import AnySkeleton, Skeleton, convert, get_skeleton, put_back
 from pose_refine.warned import warn
 
 MOVED = 0.01  # of the person's box height; less is "kept"
@@ -36,7 +36,7 @@ class Question:
     reachable: Floats
 
 
-def ask(given: Poses, to: str | None, shape: tuple[int, int]) -> Question:
+def ask(given: Poses, to: AnySkeleton | None, shape: tuple[int, int]) -> Question:
     """What is to be refined of the poses of an image of that height and width."""
     source, target = get_skeleton(given.skeleton), get_skeleton(to or given.skeleton)
     rows = np.flatnonzero(given.present.any(1))  # the others have nothing to go by
@@ -55,7 +55,7 @@ def answer(question: Question, found: Floats | None, recover: bool) -> Refinemen
         refined = put_back(reachable if target is source else convert(reachable, source, target), found, target)
         keep = np.isnan(refined[..., :1]) | (np.isnan(before[rows][..., :1]) & (not recover))
         after[rows] = np.where(keep, before[rows], refined)
-    initial, result = (Poses(v[..., :2], v[..., 2], target.name, question.given.ids) for v in (before, after))
+    initial, result = (Poses(v[..., :2], v[..., 2], target, question.given.ids) for v in (before, after))
     return compare(initial, result)
 
 
@@ -84,7 +84,7 @@ def compare(initial: Poses, refined: Poses) -> Refinement:
 
 
 def hand_back(
-    refined: Poses, given: Any, to: str | None, *, format: str | None = None, shape: formats.Shape | None = None
+    refined: Poses, given: Any, to: AnySkeleton | None, *, format: str | None = None, shape: formats.Shape | None = None
 ) -> Any:
     """`refined` as the kind of object that was given; as an array where it was converted."""
     if to is None or isinstance(given, Poses):

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pose_refine import backends, formats
 from pose_refine._types import AnyArray, Floats
+from pose_refine.arguments import Backend, Color, Mode, Smooth
 from pose_refine.crops import to_image
 from pose_refine.device_crops import upload
 from pose_refine.frames import Frames
@@ -23,7 +24,7 @@ from pose_refine.photographs import Wanted, prepare, refined, written
 from pose_refine.photographs import refine_many as refine_many_with
 from pose_refine.poses import Refinement
 from pose_refine.scenes import Scene, Views, batches
-from pose_refine.skeletons import NETWORK
+from pose_refine.skeletons import NETWORK, AnySkeleton
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -103,7 +104,7 @@ class Refiner:
         revision: str | None = None,
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
-        backend: str = "torch",
+        backend: Backend = "torch",
         flip: bool | None = None,
     ) -> "Refiner":
         """Load weights.
@@ -137,10 +138,10 @@ class Refiner:
         image: Image,
         poses: Any,
         *,
-        skeleton: str | None = None,
+        skeleton: AnySkeleton | None = None,
         format: str | None = None,
-        to: str | None = None,
-        color: str = "rgb",
+        to: AnySkeleton | None = None,
+        color: Color = "rgb",
         recover: bool = True,
         batch_size: int = 64,
     ) -> Any:
@@ -175,10 +176,10 @@ class Refiner:
         image: Image,
         poses: Any,
         *,
-        skeleton: str | None = None,
+        skeleton: AnySkeleton | None = None,
         format: str | None = None,
-        to: str | None = None,
-        color: str = "rgb",
+        to: AnySkeleton | None = None,
+        color: Color = "rgb",
         recover: bool = True,
         batch_size: int = 64,
     ) -> Refinement:
@@ -192,10 +193,10 @@ class Refiner:
         images: Iterable[Image],
         poses: Iterable[Any],
         *,
-        skeleton: str | None = None,
+        skeleton: AnySkeleton | None = None,
         format: str | None = None,
-        to: str | None = None,
-        color: str = "rgb",
+        to: AnySkeleton | None = None,
+        color: Color = "rgb",
         recover: bool = True,
         batch_size: int = 64,
         progress: bool = False,
@@ -203,18 +204,8 @@ class Refiner:
         """Correct the poses of the people in many images: faster than one by one, as batches fill across images.
 
         An iterator in bounded memory: images are read ahead in threads, and some 100 are held at most, fewer of large
-        ones. With `batch_size` people the first results come.
-
-        Args:
-            images: Any number of images as `refine` takes them.
-            poses: For each what an estimator gave, as `refine` takes it; None for an image that is to be left out.
-            skeleton: Which joints these are, where the format and their number do not say.
-            format: Name of the format; by default it is recognised, for each.
-            to: Skeleton to convert the results to; then arrays (or Poses) come back.
-            color: Channel order of arrays: "rgb" or "bgr".
-            recover: Give missing joints of people with any joint a position; False leaves them missing.
-            batch_size: At most so many people at once.
-            progress: Show a progress bar on stderr.
+        ones. `images` are any that `refine` takes, `poses` one entry for each, None for an image that is to be left
+        out; `progress` shows a bar on stderr; the others are as there. Results come as soon as a batch is full.
 
         Yields:
             For each image, in order, what `refine` returns for it; None for None.
@@ -235,16 +226,16 @@ class Refiner:
         *,
         ids: Iterable[Sequence[Any] | None] | None = None,
         fps: float | None = None,
-        mode: str = "map",
+        mode: Mode = "map",
         threshold: float = 0.7,
-        smooth: str | None = None,
+        smooth: Smooth | None = None,
         ahead: int = 8,
         looks: int = 1,
         first: int = 0,
-        skeleton: str | None = None,
+        skeleton: AnySkeleton | None = None,
         format: str | None = None,
-        to: str | None = None,
-        color: str = "rgb",
+        to: AnySkeleton | None = None,
+        color: Color = "rgb",
         recover: bool = True,
         batch_size: int = 64,
         progress: bool = False,
@@ -305,16 +296,16 @@ class Refiner:
         *,
         ids: Iterable[Sequence[Any] | None] | None = None,
         fps: float | None = None,
-        mode: str = "map",
+        mode: Mode = "map",
         threshold: float = 0.7,
-        smooth: str | None = None,
+        smooth: Smooth | None = None,
         ahead: int = 8,
         looks: int = 1,
         first: int = 0,
-        skeleton: str | None = None,
+        skeleton: AnySkeleton | None = None,
         format: str | None = None,
-        to: str | None = None,
-        color: str = "rgb",
+        to: AnySkeleton | None = None,
+        color: Color = "rgb",
         recover: bool = True,
         batch_size: int = 64,
         progress: bool = False,
@@ -329,10 +320,7 @@ class Refiner:
         return (refined for _, refined in results)
 
     def look(self, shown: Sequence[tuple[Scene, AnyArray]], batch_size: int) -> list[Floats]:
-        """The network's joints of people (R,) of each scene, (R, 19, 3) x, y, score, in batches across scenes.
-
-        Only the last step waits for the device.
-        """
+        """The joints of people (R,) of each scene, (R, 19, 3) x, y, score, in batches. Only the last step waits."""
         counts = [len(rows) for _, rows in shown]
         if not any(counts):  # needs no weights
             return [np.empty((0, len(NETWORK.joints), 3), np.float32) for _ in shown]

@@ -63,7 +63,7 @@ def convert(arguments: argparse.Namespace) -> int:
     check_free(arguments.output, arguments.overwrite)
     given = read_poses(arguments.poses)
     poses = formats.read(given, arguments.skeleton, format=arguments.format, shape=arguments.size)
-    target = target_skeleton(arguments, poses.skeleton)
+    target = target_skeleton(arguments, str(poses.skeleton))
     converted = poses.to(target)
     if arguments.kind == "coco":
         out: Any = converted.as_coco(image_id=image_id(arguments, given))

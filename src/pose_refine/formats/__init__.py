@@ -9,8 +9,7 @@ Every module has EXPECTED, what it takes, in words; and three functions:
 
 import os
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -39,10 +38,23 @@ from pose_refine.formats import (
     vitpose,
 )
 from pose_refine.poses import Poses
-from pose_refine.skeletons import get_skeleton
+from pose_refine.skeletons import AnySkeleton, known_as
+
+
+class Format(Protocol):
+    """What every module here offers; see above."""
+
+    EXPECTED: str
+
+    def matches(self, poses: Any, /) -> bool: ...
+
+    def read(self, poses: Any, skeleton: AnySkeleton | None = None, shape: Shape | None = None, /) -> Poses: ...
+
+    def write(self, poses: Poses, like: Any, shape: Shape | None = None, /) -> Any: ...
+
 
 # In this order: the first that matches.
-FORMATS: dict[str, ModuleType] = {
+FORMATS: dict[str, Format] = {
     "movenet": movenet,
     "array": arrays,
     "ultralytics": ultralytics,
@@ -128,7 +140,9 @@ def _told(poses: Any) -> str:
     return f"{name}{of}{keys}, which is no format that is recognised; a numpy array (N, K, 3) of x, y, score always is"
 
 
-def read(poses: Any, skeleton: str | None = None, *, format: str | None = None, shape: Shape | None = None) -> Poses:
+def read(
+    poses: Any, skeleton: AnySkeleton | None = None, *, format: str | None = None, shape: Shape | None = None
+) -> Poses:
     """Read poses of any format.
 
     Args:
@@ -141,13 +155,11 @@ def read(poses: Any, skeleton: str | None = None, *, format: str | None = None, 
         TypeError: No format that is known.
         ValueError: A known format that is not as it should be, or not the one or the skeleton that was named.
     """
-    if skeleton is not None:
-        get_skeleton(skeleton)
+    skeleton = None if skeleton is None else known_as(skeleton)
     found = poses if isinstance(poses, Poses) else _module(poses, format).read(poses, skeleton, shape)
     if skeleton not in (None, found.skeleton):
-        raise ValueError(f"skeleton={skeleton!r}, but the poses are {found.skeleton!r}")
-    known: Poses = found
-    return known
+        raise ValueError(f"skeleton={str(skeleton)!r}, but the poses are {str(found.skeleton)!r}")
+    return found
 
 
 def write(poses: Poses, like: Any, *, format: str | None = None, shape: Shape | None = None) -> Any:
@@ -158,7 +170,7 @@ def write(poses: Poses, like: Any, *, format: str | None = None, shape: Shape | 
         return _module(like, format).write(poses, like, shape)
 
 
-def _module(poses: Any, format: str | None) -> ModuleType:
+def _module(poses: Any, format: str | None) -> Format:
     if format is not None and format not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
     if format is None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pose_refine._types import AnyArray, Floats
 from pose_refine.formats.missing import lost, mark_of, without, written
 from pose_refine.poses import Poses, as_floats
-from pose_refine.skeletons import DEFAULT_BY_COUNT, get_skeleton, like_a_body
+from pose_refine.skeletons import DEFAULT_BY_COUNT, AnySkeleton, get_skeleton, like_a_body
 
 EXPECTED = "a numpy array (N, K, 2), (N, K, 3), (K, 2) or (K, 3)"
 
@@ -18,7 +18,7 @@ def matches(poses: Any) -> bool:
     return isinstance(poses, np.ndarray)
 
 
-def read(array: AnyArray, skeleton: str | None = None, shape: object = None) -> Poses:
+def read(array: AnyArray, skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read an array of keypoints; `missing.py` says which joints are missing.
 
     Args:
@@ -44,7 +44,7 @@ def read(array: AnyArray, skeleton: str | None = None, shape: object = None) -> 
 def read_joints(
     keypoints: AnyArray,
     scores: AnyArray,
-    skeleton: str | None,
+    skeleton: AnySkeleton | None,
     ids: Sequence[object] | None = None,
     *,
     own: bool = False,
@@ -59,7 +59,7 @@ def read_joints(
     return Poses(joints, scores, skeleton_name(joints.shape[1], skeleton, joints), ids)
 
 
-def nobody(skeleton: str, ids: Sequence[object] | None = None) -> Poses:
+def nobody(skeleton: AnySkeleton, ids: Sequence[object] | None = None) -> Poses:
     """Poses of no people."""
     joints = len(get_skeleton(skeleton).joints)
     return Poses(np.empty((0, joints, 2), np.float32), np.empty((0, joints), np.float32), skeleton, ids)
@@ -71,7 +71,7 @@ def nobodys_skeleton(shape: Sequence[int]) -> str:
     return DEFAULT_BY_COUNT[counts[0]] if counts else "coco17"
 
 
-def skeleton_name(count: int, skeleton: str | None, keypoints: Floats | None = None) -> str:
+def skeleton_name(count: int, skeleton: AnySkeleton | None, keypoints: Floats | None = None) -> AnySkeleton:
     """The skeleton asked for, or the usual one for that many joints.
 
     Args:
@@ -88,7 +88,7 @@ def skeleton_name(count: int, skeleton: str | None, keypoints: Floats | None = N
         raise ValueError(f"poses: {count} joints need skeleton=; without it only {known} are known")
     if len(get_skeleton(name).joints) != count:
         raise ValueError(f"poses: skeleton {name} has {len(get_skeleton(name).joints)} joints, got {count}")
-    return name if skeleton or keypoints is None else like_a_body(keypoints, name)
+    return name if skeleton or keypoints is None else like_a_body(keypoints, str(name))
 
 
 def changed(after: Poses, before: Poses) -> NDArray[np.bool_]:

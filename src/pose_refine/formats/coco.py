@@ -17,6 +17,7 @@ from pose_refine.formats.flat import DECIMALS, changed_triplets, new_triplets, p
 from pose_refine.formats.missing import MARKS
 from pose_refine.names import image_id
 from pose_refine.poses import Poses, identity
+from pose_refine.skeletons import AnySkeleton
 
 KEY = "keypoints"
 IDS = ("idx", "id_", "track_id")  # AlphaPose's, OpenPifPaf's, others'
@@ -30,7 +31,7 @@ def matches(poses: Any) -> bool:
     return not poses or (any(KEY in p for p in poses) and all(KEY in p or "category_id" in p for p in poses))
 
 
-def read(results: list[dict[str, Any]], skeleton: str | None = None, shape: object = None) -> Poses:
+def read(results: list[dict[str, Any]], skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read the results of one image.
 
     `missing.py` says which joints are missing: OpenPifPaf scales and shifts the 0 of those that it did not find, so

@@ -20,7 +20,7 @@ from pose_refine.formats import arrays
 from pose_refine.formats.annotations import worth_writing
 from pose_refine.formats.missing import MARKS, lost, without, written
 from pose_refine.poses import Poses
-from pose_refine.skeletons import NETWORK, get_skeleton, joint_name, skeleton_of
+from pose_refine.skeletons import NETWORK, AnySkeleton, get_skeleton, joint_name, skeleton_of
 
 LEVELS = ("bodyparts", "coords")
 COORDS = ("x", "y", "likelihood")
@@ -34,7 +34,7 @@ def matches(poses: Any) -> bool:
     return isinstance(names, (list, tuple)) and all(level in names for level in LEVELS)
 
 
-def read(table: Any, skeleton: str | None = None, shape: object = None) -> Poses:
+def read(table: Any, skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read the individuals of one row.
 
     Args:
@@ -98,7 +98,7 @@ def _skeleton(table: Any) -> str:
     return skeleton_of(parts) or NETWORK.name
 
 
-def _joints(parts: dict[str, list[int | None]], skeleton: str) -> dict[int, list[int | None]]:
+def _joints(parts: dict[str, list[int | None]], skeleton: AnySkeleton) -> dict[int, list[int | None]]:
     """Index of the joint to its columns; the body parts that the skeleton does not have are left out."""
     joints = get_skeleton(skeleton).joints
     if skeleton_of(list(parts)) == skeleton:

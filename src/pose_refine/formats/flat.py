@@ -8,13 +8,15 @@ from pose_refine._types import Doubles
 from pose_refine.formats import arrays
 from pose_refine.formats.missing import ZERO, Mark, written
 from pose_refine.poses import Poses
-from pose_refine.skeletons import SKELETONS
+from pose_refine.skeletons import SKELETONS, AnySkeleton
 
 COUNTS = {len(s.joints) for s in SKELETONS.values()}
 DECIMALS = 3  # as OpenPose writes; a thousandth of a pixel
 
 
-def read_triplets(people: Sequence[Sequence[float]], skeleton: str | None, ids: Sequence[object] | None) -> Poses:
+def read_triplets(
+    people: Sequence[Sequence[float]], skeleton: AnySkeleton | None, ids: Sequence[object] | None
+) -> Poses:
     """Read one flat list a person; all of one length.
 
     Raises:

@@ -19,7 +19,7 @@ from pose_refine.formats import arrays
 from pose_refine.formats.flat import changed_triplets, new_triplets, put_triplets, triplets
 from pose_refine.formats.missing import MARKS
 from pose_refine.poses import Poses, identity
-from pose_refine.skeletons import DEFAULT_BY_COUNT, get_skeleton
+from pose_refine.skeletons import DEFAULT_BY_COUNT, AnySkeleton, get_skeleton
 
 SKELETON_BY_COUNT = {25: "body25", 18: "coco18", 15: "mpi15"}  # OpenPose's own
 OWN_BY_COUNT = {k: v for k, v in SKELETON_BY_COUNT.items() if k not in DEFAULT_BY_COUNT}  # else as in any array
@@ -33,7 +33,7 @@ def matches(poses: Any) -> bool:
     return isinstance(poses, dict) and "people" in poses
 
 
-def read(document: dict[str, Any], skeleton: str | None = None, shape: object = None) -> Poses:
+def read(document: dict[str, Any], skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read the people of one frame.
 
     Raises:
@@ -71,7 +71,10 @@ def key_of(person: Person) -> str:
 
 
 def read_bodies(
-    bodies: Sequence[Sequence[float]], skeleton: str | None, ids: Sequence[object] | None, nobody: str = "body25"
+    bodies: Sequence[Sequence[float]],
+    skeleton: AnySkeleton | None,
+    ids: Sequence[object] | None,
+    nobody: str = "body25",
 ) -> Poses:
     """Read one flat list a person; an empty one is a person without joints.
 

@@ -13,6 +13,7 @@ from pose_refine.formats import pairs
 from pose_refine.formats.arrays import changed, nobody, nobodys_skeleton, read_joints
 from pose_refine.formats.missing import MARKS, written
 from pose_refine.poses import Poses, as_floats
+from pose_refine.skeletons import AnySkeleton
 
 EXPECTED = "supervision's KeyPoints"
 
@@ -26,7 +27,7 @@ def _name(poses: Any) -> str | None:
     return next((n for n in ("keypoint_confidence", "confidence") if hasattr(poses, n)), None)
 
 
-def read(poses: Any, skeleton: str | None = None, shape: object = None) -> Poses:
+def read(poses: Any, skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read `xy` (N, K, 2) and the scores (N, K).
 
     Raises:
