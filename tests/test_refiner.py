@@ -48,6 +48,7 @@ ODD = {
     "someone beside nobody": np.concatenate([EMPTY, people(1), EMPTY]),
     "two columns": people(2)[..., :2],
     "one person alone": people(1)[0],
+    "one person alone, two columns": people(1)[0, :, :2],
     "float64": people(1).astype(np.float64),
     "integers": people(1).astype(np.int64),
     "strided": people(4)[::2],
@@ -335,4 +336,4 @@ def test_a_refiner_has_its_device(refiner, photo, pose):
 
 
 def test_public_names():
-    assert sorted(pose_refine.__all__) == ["Poses", "Refinement", "Refiner", "refine"]
+    assert sorted(pose_refine.__all__) == ["Poses", "Refinement", "Refiner", "Skeleton", "refine", "refine_many"]
