@@ -6,11 +6,11 @@ import sys
 
 from pose_refine import __version__
 from pose_refine.backends import keep_memory
-from pose_refine.commands import convert, demo, errors, evaluate, export, folder, info, report, run, video
+from pose_refine.commands import convert, demo, errors, evaluate, export, folder, info, publish, report, run, video
 from pose_refine.opencv import told
 
 log = logging.getLogger("pose_refine")
-COMMANDS = (demo, run, folder, video, report, evaluate, errors, convert, export, info)
+COMMANDS = (demo, run, folder, video, report, evaluate, errors, convert, export, publish, info)
 EPILOG = """\
 `pose-refine COMMAND --help` tells more, with examples. Results of info, evaluate and errors, and of -o -, go to
 standard output; all else is said on standard error. Nothing is overwritten without --overwrite.
