@@ -90,7 +90,8 @@ def findings(pairs: Sequence[Pair]) -> error_words.Findings:
     if lost:
         log.warning("left out, not in the predictions: %s", ", ".join(lost))
     unknown = [NETWORK.joints.index(name) for name in lost]
-    parts = [judged for p in tqdm(pairs, desc="errors", unit="image") if (judged := judged_image(*p, unknown))]
+    looked = (judged_image(labels, found, unknown) for labels, found in tqdm(pairs, desc="errors", unit="image"))
+    parts = [judged for judged in looked if judged is not None]
     everybody = together(parts)
     return error_words.findings(everybody, len(parts), error_words.known_columns(everybody, lost))
 

@@ -77,7 +77,7 @@ def publish(arguments: argparse.Namespace) -> int:
 def check_name(repository: str) -> None:
     """Raises ValueError where the hub would not take the name, or it is one of ours."""
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined,unused-ignore]
 
     try:
         validate_repo_id(repository)
