@@ -25,7 +25,8 @@ def _cached(source: str | os.PathLike[str] | None, device: str | torch.device | 
     first needed."""
     place = _place(source)
     with _lock:  # two threads must not make two of them
-        key: Any = source if place is None else place
+        named = source is None or (isinstance(source, str) and source in weights.NAMES)
+        key: Any = (source or weights.DEFAULT) if named or place is None else place
         return _refiner(key, backends.usable_device(device), _stamp(place))
 
 
