@@ -110,7 +110,7 @@ def test_reading_copies():
 
 def test_columns_are_x_y_score():
     array = np.arange(1, 103, dtype=np.float32).reshape(2, 17, 3)
-    assert np.array_equal(arrays.columns(arrays.read(array)), array)
+    assert np.array_equal(arrays.read(array).to_array(), array)
 
 
 finite = st.floats(-5000, 5000, width=32) | st.just(0.0) | st.just(NAN)
