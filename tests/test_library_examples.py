@@ -30,7 +30,7 @@ def photo_path(tmp_path, monkeypatch):
     weights.save(Model(NetworkConfig(width=8, coarse=8, size=(64, 32))), "base", tmp_path / "base")
     tiny = Refiner.from_pretrained(tmp_path / "base", device="cpu")
     monkeypatch.setattr(weights, "EMBEDDED", tmp_path)
-    monkeypatch.setattr("pose_refine.refiner._cached", lambda *_: tiny)
+    monkeypatch.setattr("pose_refine.api._cached", lambda *_: tiny)
     monkeypatch.setattr(Refiner, "from_pretrained", lambda *_, **__: tiny)
     monkeypatch.chdir(tmp_path)
     picture = np.random.default_rng(1).integers(0, 255, (*SIZE, 3), np.uint8)
