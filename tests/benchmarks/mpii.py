@@ -73,7 +73,16 @@ def read_mpii(data: Path, split: str, methods: list[str], images: int | None) ->
     keypoints = convert(truth, MPII, NETWORK)
     nothing = np.zeros((len(rows), 0, len(NETWORK.joints), 3), np.float32)
     files = [data / "mpii" / split / str(name) for name in names]
-    people = People(keypoints, box_area(keypoints), image, files, nothing, [], np.ones(len(rows), np.float32))
+    people = People(
+        keypoints,
+        box_area(keypoints),
+        image,
+        files,
+        nothing,
+        [],
+        np.ones(len(rows), np.float32),
+        np.ones(len(rows), bool),
+    )
     poses = {name: read_poses(data / "predictions" / f"mpii_{split}" / f"{name}.npz", rows) for name in methods}
     return MpiiSet(DevSet(people, np.arange(len(rows)), len(NETWORK.joints)), truth, heads, scale), poses
 

@@ -4,7 +4,7 @@ from pose_refine.cli import main
 def test_the_embedded_weights(capsys):
     assert main(["info"]) == 0
     out = capsys.readouterr().out
-    for words in ("name:       base", "MoveNet Thunder", "19: nose", "(verified)"):
+    for words in ("name:       base", "PP-TinyPose", "19: nose", "(verified)"):
         assert words in out
 
 
