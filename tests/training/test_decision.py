@@ -51,7 +51,9 @@ def made_up_cases(people=400, seed=0):
     off = torch.eye(4).logical_not()[kind.clamp_max(3)].float()  # (C, HYPOTHESES)
     lucky = torch.rand(people, 19, generator=generator) < LUCKY
     off = torch.where((kind == LUCK)[:, None, None], (~lucky).float()[:, None].expand(-1, 4, -1), off[..., None])
-    side = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])  # each hypothesis errs in a direction of its own
+    side = torch.tensor(
+        [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]]
+    )  # each hypothesis errs in a direction of its own
     side = torch.where((kind == LUCK)[:, None, None], side[:1], side[None])
     places = truth[:, None] + FAR * off[..., None] * side[:, :, None]
     labelled = torch.rand(people, 19, generator=generator) < 0.8

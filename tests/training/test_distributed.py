@@ -13,7 +13,8 @@ from pose_refine.training import distributed
 
 TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "pose_refine.training")
 # Five crops are three for one process and two for the other.
-OPTIONS = "--trunk lightning --side 128 --batch 5 --watch-every 1 --watch-people 2 --seed 1 --device cpu --no-bf16"
+SMALL = "--width 8 --height 64 --across 64 --side 128"
+OPTIONS = f"{SMALL} --batch 5 --watch-every 1 --watch-people 2 --seed 1 --device cpu"
 
 
 def run(out, data, trunk_file, *module, steps):
@@ -46,8 +47,9 @@ def test_two_processes_write_one_log_with_the_losses_of_one(runs):
     alone, together = read_log(one), read_log(two)
     assert [entry.get("step") for entry in together] == [None, 1, 2, None, 3]
     assert [entry["first"] for entry in together if "first" in entry] == [0, 2]
+    assert all({"entropy", "oks_loss", "doubled"} <= entry.keys() for entry in alone if "step" in entry)
     for a, b in zip(alone, together, strict=True):
-        for key in a.keys() & {"entropy", "oks_loss"}:
+        for key in a.keys() & {"entropy", "oks_loss", "doubled"}:
             assert b[key] == pytest.approx(a[key], abs=1e-4)
     assert told.count("resumed at step 2") == 1
 
