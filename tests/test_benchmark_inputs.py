@@ -183,7 +183,14 @@ def test_estimated_again_is_kept_on_disk(poses, tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "run_all", lambda people, poses, step: calls.append(step) or step(None, poses))
     nothing = np.zeros((5, 0, 19, 3), np.float32)
     people = People(
-        poses[..., :2], np.ones(5), IMAGE, [tmp_path / "a.jpg", tmp_path / "b.jpg"], nothing, [], np.ones(5)
+        poses[..., :2],
+        np.ones(5),
+        IMAGE,
+        [tmp_path / "a.jpg", tmp_path / "b.jpg"],
+        nothing,
+        [],
+        np.ones(5),
+        np.zeros(5, bool),
     )
     found = [runs.remembered(tmp_path, "x", people, p, lambda _, p: p + 1) for p in (poses, poses, poses + 1)]
     assert len(calls) == 2  # for other poses it is done anew
@@ -209,7 +216,16 @@ def dev(tmp_path):
     keypoints = np.full((2, 19, 2), np.nan, np.float32)
     keypoints[:, :17] = one, one + np.array([150, 10])
     nothing = np.zeros((2, 0, 19, 3), np.float32)
-    people = People(keypoints, np.full(2, 9000.0), np.zeros(2, int), [tmp_path / "a.png"], nothing, [], np.ones(2))
+    people = People(
+        keypoints,
+        np.full(2, 9000.0),
+        np.zeros(2, int),
+        [tmp_path / "a.png"],
+        nothing,
+        [],
+        np.ones(2),
+        np.zeros(2, bool),
+    )
     return runs.DevSet(people, np.arange(2))
 
 

@@ -97,6 +97,9 @@ def test_a_crop_far_outside_is_grey():
     assert (cut(smooth_image(60, 80), matrices_of((1e6, -1e6, 100), (-12_000, 30, 256))) == GREY).all()
 
 
+CLOSE = 0.004  # of a person who fills the image: crops differ by rounding, and the network tells them apart
+
+
 def test_the_answers_are_those_of_crops_that_opencv_cuts(refiner, photo, pose, monkeypatch):
     """Of a person as it is, a small one and one that is shrunk first."""
     for size in (1.0, 0.4, 2.5):
@@ -108,7 +111,7 @@ def test_the_answers_are_those_of_crops_that_opencv_cuts(refiner, photo, pose, m
             found = refiner.refine(image, poses)
         assert not np.array_equal(found, expected, equal_nan=True)
         given = ~np.isnan(pose[..., 0])  # where a joint out of the picture may be is anybody's guess
-        np.testing.assert_allclose(found[given], expected[given], atol=0.5)
+        np.testing.assert_allclose(found[given], expected[given], atol=CLOSE * len(image))
 
 
 def test_videos_too(refiner, photo, pose, monkeypatch):
@@ -124,7 +127,7 @@ def test_videos_too(refiner, photo, pose, monkeypatch):
     monkeypatch.setattr(backends, "_largest_layer", 1 << 40)
     found = list(refiner.refine_video(frames, poses, ids=[[1]] * 3))
     for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one[given], other[given], atol=0.5)
+        np.testing.assert_allclose(one[given], other[given], atol=CLOSE * len(photo))
     assert len(kept) >= 2
     assert all(picture._levels is None for picture in kept)
 

@@ -1,3 +1,4 @@
+import ast
 import importlib.util
 import json
 import os
@@ -85,3 +86,8 @@ def test_detectron2_says_what_it_needs(tmp_path):
 def test_examples_are_short(path):
     code = re.sub(r'EPILOG = """.*?"""', "", path.read_text(), flags=re.DOTALL)
     assert len(code.splitlines()) <= 45
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_examples_say_what_they_are(path):
+    assert ast.get_docstring(ast.parse(path.read_text()))

@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from fakes.pil import Image
 
 from pose_refine.images import read_image
 
@@ -18,6 +19,11 @@ BAD = {
     "int64": (GOOD.astype(np.int64), ValueError, "uint8"),
     "float tensor": (torch.zeros(4, 5, 3), ValueError, "uint8"),
     "a list": (GOOD.tolist(), TypeError, "list"),
+    "grey of PIL": (Image(GOOD[..., 0], "L"), ValueError, r"'L' \(grey\); use image.convert\('RGB'\)"),
+    "rgba of PIL": (Image(np.zeros((4, 5, 4), np.uint8), "RGBA"), ValueError, "'RGBA' .*alpha"),
+    "a palette of PIL": (Image(GOOD[..., 0], "P"), ValueError, "'P' .*convert"),
+    "no pixels of PIL": (Image(GOOD[:0]), ValueError, "at least one pixel"),
+    "PIL's class": (Image, TypeError, "type"),
     "nothing": (None, TypeError, "NoneType"),
 }
 
@@ -75,3 +81,21 @@ def test_missing_file_and_folder(tmp_path):
         read_image(tmp_path / "none.png", "rgb")
     with pytest.raises(ValueError, match="not an image"):
         read_image(tmp_path, "rgb")
+
+
+@pytest.mark.parametrize("color", ["rgb", "bgr"])
+def test_pil_says_itself_what_its_channels_are(color):
+    pixels = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+    array, order = read_image(Image(pixels), color)
+    assert order == "rgb"
+    assert np.array_equal(array, pixels)
+
+
+def test_the_true_pil():
+    pil = pytest.importorskip("PIL.Image")
+    pixels = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+    image = pil.fromarray(pixels)
+    assert np.array_equal(read_image(image, "rgb")[0], pixels)
+    for mode in ("L", "RGBA", "P", "CMYK"):
+        with pytest.raises(ValueError, match=f"got '{mode}'"):
+            read_image(image.convert(mode), "rgb")

@@ -10,7 +10,7 @@ import torch
 import pose_refine
 from pose_refine import Poses, Refiner, backends, refine
 from pose_refine.crops import to_image
-from pose_refine.skeletons import SKELETONS
+from pose_refine.skeletons import MPII_CONVENTION, SKELETONS
 
 RNG = np.random.default_rng(0)
 
@@ -48,6 +48,7 @@ ODD = {
     "someone beside nobody": np.concatenate([EMPTY, people(1), EMPTY]),
     "two columns": people(2)[..., :2],
     "one person alone": people(1)[0],
+    "one person alone, two columns": people(1)[0, :, :2],
     "float64": people(1).astype(np.float64),
     "integers": people(1).astype(np.int64),
     "strided": people(4)[::2],
@@ -89,7 +90,6 @@ BAD = {
     "one column": (people(1)[..., :1], {}, ValueError, r"\(N, K, 2\)"),
     "four columns": (np.zeros((1, 17, 4)), {}, ValueError, r"\(N, K, 2\)"),
     "four dimensions": (people(2)[:, None], {}, ValueError, r"\(2, 1, 17, 3\)"),
-    "one person of two columns": (people(1)[0, :, :2], {}, ValueError, r"\(K, 3\)"),
     "Inf": (with_value(people(1), (0, 0, 0), np.inf), {}, ValueError, "Inf"),
     "text": (people(1).astype(str), {}, ValueError, "numbers"),
     "complex": (people(1).astype(complex), {}, ValueError, "numbers"),
@@ -221,7 +221,8 @@ def test_to_another_skeleton(refiner, photo, pose, to):
     out = refiner.refine(photo, pose, to=to)
     assert out.shape == (1, len(skeleton.joints), 3)
     same = refiner.refine(photo, pose)
-    assert np.allclose(out[0, skeleton.joints.index("left_elbow")], same[0, 7])
+    apart = np.linalg.norm(out[0, skeleton.joints.index("left_elbow"), :2] - same[0, 7, :2])
+    assert apart < (10 if to in MPII_CONVENTION else 0.01)  # MPII's are maps of their own
     assert refiner.refine(photo, pose[0], to=to).shape == (len(skeleton.joints), 3)
     if to == "body25":
         assert np.isnan(out[0, -6:, :2]).all()  # feet: not known
@@ -234,9 +235,9 @@ def test_poses_in_poses_out(refiner, photo, pose):
     assert (out.skeleton, out.ids) == ("mpii16", ["Eileen"])
 
 
-@pytest.mark.parametrize("joint", ["nose", "right_eye", "left_shoulder", "right_elbow"])
+@pytest.mark.parametrize("joint", ["nose", "right_eye", "left_shoulder", "right_wrist"])
 def test_a_lone_joint_that_is_off_comes_back(refiner, photo, pose, joint):
-    """80 pixels both ways in an otherwise good pose; the left arm of this photograph does not: README, Limits."""
+    """80 pixels both ways in an otherwise good pose; the elbows of this photograph do not: README, Limits."""
     moved, k = pose.copy(), SKELETONS["coco17"].joints.index(joint)
     moved[0, k, :2] += 80
     result = refiner.analyze(photo, moved)
@@ -246,11 +247,11 @@ def test_a_lone_joint_that_is_off_comes_back(refiner, photo, pose, joint):
 
 def test_analyze_says_what_changed(refiner, photo, pose):
     moved = pose.copy()
-    moved[0, 8, :2] += 80
+    moved[0, 0, :2] += 80
     result = refiner.analyze(photo, moved)
     height = np.ptp(result.poses.keypoints[0, :, 1])
-    assert result.verdict[0, 8] == "moved"
-    assert np.isclose(result.shift[0, 8], np.linalg.norm(result.poses.keypoints[0, 8] - moved[0, 8, :2]))
+    assert result.verdict[0, 0] == "moved"
+    assert np.isclose(result.shift[0, 0], np.linalg.norm(result.poses.keypoints[0, 0] - moved[0, 0, :2]))
     missing = np.isnan(pose[0, :, 0])
     assert set(result.verdict[0, missing]) == {"recovered"}
     assert np.isnan(result.shift[0, missing]).all()
@@ -319,11 +320,13 @@ def test_bfloat16_is_close(refiner, photo, pose):
 def test_without_mirror_images(photo, pose, refiner):
     """The same joints, nearly, of embedded weights that look at mirror images unless told not to."""
     plain = Refiner.from_pretrained(device="cpu", flip=False)
-    assert not plain._model.flip
+    assert plain._model.views == 1
     apart = np.abs(plain.refine(photo, pose) - refiner.refine(photo, pose))[..., :2]
     assert apart.max() > 0
     assert np.median(apart) < 2
-    assert Refiner.from_pretrained("small", device="cpu", flip=True)._model.flip
+    views = {name: Refiner.from_pretrained(name, device="cpu")._model.views for name in ("small", "base", "large")}
+    assert views == {"small": 1, "base": 2, "large": 3}
+    assert Refiner.from_pretrained("small", device="cpu", flip=True)._model.views == 2
 
 
 def test_a_refiner_has_its_device(refiner, photo, pose):
@@ -332,4 +335,4 @@ def test_a_refiner_has_its_device(refiner, photo, pose):
 
 
 def test_public_names():
-    assert sorted(pose_refine.__all__) == ["Poses", "Refinement", "Refiner", "refine"]
+    assert sorted(pose_refine.__all__) == ["Poses", "Refinement", "Refiner", "Skeleton", "refine", "refine_many"]

@@ -393,3 +393,22 @@ def test_the_real_network(refiner, photo, pose):
     out = list(refiner.refine_video(frames, poses, ids=[[1, 2]] * 3))
     assert np.abs(out[0] - refiner.refine(photo, poses[0]))[0, :11, :2].max() < 20
     assert all(o.shape == (2, 17, 3) and np.isfinite(o).all() for o in out)
+
+
+NOWHERE = {
+    "a video": (("nope.mp4", list(moving(2))), {}, FileNotFoundError, r"nope\.mp4"),
+    "a video of known frame rate": (("nope.mp4", list(moving(2))), {"fps": 25}, FileNotFoundError, r"nope\.mp4"),
+    "no video": ((__file__, list(moving(2))), {"fps": 25}, ValueError, "not a video"),
+    "a document": (([IMAGE], "nope.json"), {}, FileNotFoundError, r"nope\.json"),
+    "one pose": (([IMAGE], {"people": []}), {}, TypeError, "expected one entry a frame"),
+    "no frames": ((3, []), {}, TypeError, "frames: expected a video, .* got int"),
+    "a mode": (([IMAGE], []), {"mode": "MAP"}, ValueError, "mode"),
+}
+
+
+@pytest.mark.parametrize("name", NOWHERE)
+@pytest.mark.parametrize("method", ["refine_video", "analyze_video"])
+def test_what_is_wrong_with_arguments_is_told_at_the_call(method, name):
+    given, options, error, words = NOWHERE[name]
+    with pytest.raises(error, match=words):
+        getattr(Obedient(), method)(*given, **options)

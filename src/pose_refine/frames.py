@@ -13,19 +13,19 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 
 from pose_refine import formats, opencv
-from pose_refine._types import AnyArray, Bytes
+from pose_refine._types import Bytes
+from pose_refine.arguments import Color
 from pose_refine.files import read_poses
 from pose_refine.formats import documents
-from pose_refine.images import read_image
+from pose_refine.images import Image, read_image
 from pose_refine.names import OPENPOSE_ENDING, POSE_SUFFIXES, by_number, plain, stem_of
+from pose_refine.poses import Poses
 
 log = logging.getLogger("pose_refine")
-Image = AnyArray | torch.Tensor | str | os.PathLike[str]
 Frames = str | os.PathLike[str] | Iterable[Image | None]
-Frame = tuple[Bytes | None, str]  # an image, None where it does not decode, and the order of its channels
+Frame = tuple[Bytes | None, Color]  # an image, None where it does not decode, and the order of its channels
 END: Any = object()
 BROKEN = 30  # frames in a row that fail: the end of a file, too, looks like that
 READ_AHEAD = 4  # frames of a file that are decoded before they are wanted
@@ -35,8 +35,8 @@ def is_path(value: Any) -> bool:
     return isinstance(value, (str, os.PathLike))
 
 
-def read_frames(frames: Frames, color: str = "rgb", rotated: bool = True) -> Generator[Frame, None, None]:
-    """Every frame in turn, and the order of its channels.
+def read_frames(frames: Frames, color: Color = "rgb", rotated: bool = True) -> Generator[Frame, None, None]:
+    """Every frame in turn, and the order of its channels; a path that leads nowhere is told at once.
 
     Args:
         frames: A video file that OpenCV can read, a folder of images in the order of their names (numbers in them count
@@ -52,16 +52,17 @@ def read_frames(frames: Frames, color: str = "rgb", rotated: bool = True) -> Gen
         TypeError: Not frames.
         ValueError: Not a video, or an array that is not an image.
     """
-    if is_path(frames):
-        path = Path(frames)  # type: ignore[arg-type]
-        yield from _ahead(
-            _read_all([path / n for n in image_names(path)], color) if path.is_dir() else _decode(path, rotated)
-        )
-    else:
-        yield from _read_all(frames, color)  # type: ignore[arg-type]
+    if not isinstance(frames, (str, os.PathLike)):
+        if not isinstance(frames, Iterable):
+            raise TypeError(f"frames: expected a video, a folder or images, got {type(frames).__name__}")
+        return _read_all(frames, color)
+    path = Path(frames)
+    if path.is_dir():
+        return _ahead(_read_all([path / name for name in image_names(path)], color))
+    return _ahead(_decode(path, open_video(path) if rotated else open_video(path, False)))
 
 
-def _ahead(frames: Generator[Frame, None, None]) -> Iterator[Frame]:
+def _ahead(frames: Generator[Frame, None, None]) -> Generator[Frame, None, None]:
     """The same frames, decoded in a thread while what came before is worked on; at most READ_AHEAD are held."""
     with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool, closing(frames):
         waiting: deque[Future[Any]] = deque()
@@ -77,12 +78,12 @@ def _ahead(frames: Generator[Frame, None, None]) -> Iterator[Frame]:
             pool.shutdown(cancel_futures=True)
 
 
-def _read_all(frames: Iterable[Image | None], color: str) -> Generator[Frame, None, None]:
+def _read_all(frames: Iterable[Image | None], color: Color) -> Generator[Frame, None, None]:
     for index, image in enumerate(frames):
         yield _read_one(index, image, color)
 
 
-def _read_one(index: int, image: Image | None, color: str) -> Frame:
+def _read_one(index: int, image: Image | None, color: Color) -> Frame:
     if image is None:
         return None, color
     try:
@@ -104,9 +105,9 @@ def open_video(path: Path, rotated: bool = True) -> cv2.VideoCapture:
     return capture
 
 
-def _decode(path: Path, rotated: bool = True) -> Generator[Frame, None, None]:
+def _decode(path: Path, capture: cv2.VideoCapture) -> Generator[Frame, None, None]:
     """A frame that fails is a broken one if a good one follows; if none does, the file ends there."""
-    capture, count, broken = (open_video(path) if rotated else open_video(path, False)), 0, 0
+    count, broken = 0, 0
     said = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     try:
         while broken < BROKEN:
@@ -178,8 +179,8 @@ def frame_count(frames: Path) -> int | None:
     return count if count > 0 else None
 
 
-def pair(frames: Frames, poses: Any, color: str = "rgb", first: int = 0) -> Iterator[tuple[Bytes | None, str, Any]]:
-    """Every frame with its poses.
+def pair(frames: Frames, poses: Any, color: Color = "rgb", first: int = 0) -> Iterator[tuple[Bytes | None, str, Any]]:
+    """Every frame with its poses; paths that lead nowhere, and poses of one image alone, are told at once.
 
     Args:
         frames: As `read_frames` takes them.
@@ -192,21 +193,30 @@ def pair(frames: Frames, poses: Any, color: str = "rgb", first: int = 0) -> Iter
         Image or None, its channel order, and what was given for it, None where nothing was.
 
     Raises:
-        ValueError: More poses than frames, or fewer: after all frames that have both.
+        FileNotFoundError: No such video, folder or document.
+        TypeError: Poses of one image alone.
+        ValueError: Not a video, or not poses; more poses than frames, or fewer: after all frames that have both.
     """
-    if not is_path(poses) and (not isinstance(poses, Iterable) or (isinstance(poses, dict) and not _is_many(poses))):
+    many = isinstance(poses, Iterable) and not isinstance(poses, (dict, Poses))
+    if not (many or is_path(poses) or _is_many(poses)):
         raise TypeError(not_many("poses", poses))
     images = read_frames(frames, color)
     if is_path(poses) or _is_many(poses):
-        known = poses_by_frame(poses, names_of(frames), first)
-        count = -1
-        for count, (image, order) in enumerate(images):
-            given = known.get(count)
-            yield image, order, read_poses(given) if isinstance(given, Path) else given
-        late = sorted(i for i in known if i > count)
-        if late:
-            raise ValueError(f"poses for frame {late[0]} and {len(late) - 1} more, but there are {count + 1} frames")
-        return
+        return _pair_by_index(images, poses_by_frame(poses, names_of(frames), first))
+    return _pair_in_order(images, poses)
+
+
+def _pair_by_index(images: Iterable[Frame], known: dict[int, Any]) -> Iterator[tuple[Bytes | None, str, Any]]:
+    count = -1
+    for count, (image, order) in enumerate(images):
+        given = known.get(count)
+        yield image, order, read_poses(given) if isinstance(given, Path) else given
+    late = sorted(i for i in known if i > count)
+    if late:
+        raise ValueError(f"poses for frame {late[0]} and {len(late) - 1} more, but there are {count + 1} frames")
+
+
+def _pair_in_order(images: Iterable[Frame], poses: Iterable[Any]) -> Iterator[tuple[Bytes | None, str, Any]]:
     for count, (read, given) in enumerate(zip_longest(images, poses, fillvalue=END)):
         if read is END:
             raise ValueError(f"poses for more frames than the {count} that there are")

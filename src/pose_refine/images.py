@@ -2,43 +2,55 @@
 
 import os
 from pathlib import Path
+from typing import Any, TypeGuard
 
 import cv2
 import numpy as np
 import torch
 
-from pose_refine._types import AnyArray, Bytes
+from pose_refine._types import AnyArray, Bytes, PilImage
+from pose_refine.arguments import Color
 from pose_refine.opencv import told
 
 COLORS = ("rgb", "bgr")
+Image = AnyArray | torch.Tensor | PilImage | str | os.PathLike[str]
 
 
-def read_image(image: AnyArray | torch.Tensor | str | os.PathLike[str], color: str) -> tuple[Bytes, str]:
+def read_image(image: Image, color: Color) -> tuple[Bytes, Color]:
     """Check an image, or read it from a path.
 
     Args:
-        image: uint8 (H, W, 3) numpy array or torch tensor, or a path.
-        color: Order of an array's channels, "rgb" or "bgr"; a file says itself what it is.
+        image: uint8 (H, W, 3) numpy array or torch tensor; a PIL image of mode RGB, as it lies in memory (PIL turns it
+            only when asked to, by ImageOps.exif_transpose); or a path.
+        color: Order of an array's channels, "rgb" or "bgr"; a file and a PIL image say themselves what they are.
 
     Returns:
         The array, not copied, and the order of its channels.
 
     Raises:
         FileNotFoundError: No such file.
-        TypeError: Neither an array, a tensor nor a path.
+        TypeError: Neither an array, a tensor, a PIL image nor a path.
         ValueError: Not an image of that kind.
     """
-    if color not in COLORS:
-        raise ValueError(f"color must be one of {COLORS}, got {color!r}")
+    check_color(color)
     if isinstance(image, (str, os.PathLike)):
         return _read_file(Path(image)), "bgr"
+    if _is_pil(image):
+        return _of_pil(image), "rgb"
     array = image.detach().cpu().numpy() if isinstance(image, torch.Tensor) else image
     if not isinstance(array, np.ndarray):
         raise TypeError(
-            f"image: expected a uint8 (H, W, 3) array or tensor, or a path to a file, got {type(image).__name__}"
+            "image: expected a uint8 (H, W, 3) array or tensor, a PIL image, or a path to a file, got "
+            f"{type(image).__name__}"
         )
     _check(array)
     return array, color
+
+
+def check_color(color: str) -> None:
+    """Raises ValueError where it is no order of channels."""
+    if color not in COLORS:
+        raise ValueError(f"color must be one of {COLORS}, got {color!r}")
 
 
 def _read_file(path: Path) -> Bytes:
@@ -50,6 +62,22 @@ def _read_file(path: Path) -> Bytes:
     if image is None:
         raise ValueError(f"{path}: not an image file that OpenCV can read")
     return image.astype(np.uint8, copy=False)
+
+
+def _is_pil(image: Any) -> TypeGuard[PilImage]:
+    """By what the class has: asking the object itself for `__array_interface__` would copy its pixels."""
+    return all(hasattr(type(image), name) for name in ("__array_interface__", "mode", "convert", "tobytes"))
+
+
+def _of_pil(image: PilImage) -> Bytes:
+    if image.mode != "RGB":
+        what = {"L": "grey", "RGBA": "with alpha"}.get(image.mode, "other")
+        raise ValueError(
+            f"image: expected a PIL image of mode 'RGB', got {image.mode!r} ({what}); use image.convert('RGB')"
+        )
+    array = np.asarray(image)
+    _check(array)
+    return array
 
 
 def _check(array: AnyArray) -> None:

@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from pose_refine._types import AnyArray, Bytes, Floats
+from pose_refine.arguments import Mode, Smooth, integer
 from pose_refine.questions import Question
 from pose_refine.refiner import Refiner
-from pose_refine.scenes import Scene, joined
-from pose_refine.skeletons import NETWORK
+from pose_refine.scenes import Scene
+from pose_refine.skeletons import NETWORK, AnySkeleton
 
 MODES = ("map", "mota")
 FILTERS = (None, "one_euro", "zero_phase")
@@ -28,13 +27,13 @@ Asked = tuple["Frame", Scene, AnyArray]  # a frame, and whom to show of it, and 
 class Settings:
     """What `Refiner.refine_video` takes beside frames and poses; see there."""
 
-    skeleton: str | None = None
+    skeleton: AnySkeleton | None = None
     format: str | None = None
-    to: str | None = None
+    to: AnySkeleton | None = None
     fps: float | None = None
-    mode: str = "map"
+    mode: Mode = "map"
     threshold: float = SURE
-    smooth: str | None = None
+    smooth: Smooth | None = None
     ahead: int = AHEAD
     looks: int = 1
     again: float = LOOKS_AGAIN
@@ -53,9 +52,7 @@ class Settings:
         if self.looks not in (1, 2):
             raise ValueError(f"looks must be 1 or 2, got {self.looks!r}")
         for name, least in (("ahead", 0), ("batch_size", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}")
+            object.__setattr__(self, name, integer(name, getattr(self, name), least))
 
 
 @dataclass
@@ -127,19 +124,4 @@ class Looker:
         return np.array(self.known[name], dtype=np.float32).reshape(count, JOINTS, 3)
 
     def _look(self, asked: Sequence[Asked]) -> list[Floats]:
-        """Batches across frames: of one batch's frames and crops alone does the device hold anything at a time."""
-        if not asked:
-            return []
-        size = self.refiner._batch(self.batch_size)
-        queue = [(n, row) for n, (_, _, rows) in enumerate(asked) for row in rows]
-        found: list[Tensor] = []
-        for start in range(0, len(queue), size):
-            part = queue[start : start + size]
-            parts = {n: np.array([row for m, row in part if m == n]) for n, _ in part}
-            scenes = [asked[n][1] for n in parts]
-            views = [scene.views(rows) for scene, rows in zip(scenes, parts.values(), strict=True)]
-            found.append(self.refiner._look(joined(views)))
-            for scene in scenes:
-                scene.picture.release()
-        ends = np.cumsum([len(rows) for _, _, rows in asked])[:-1]
-        return np.split(torch.cat(found).cpu().numpy(), ends)
+        return self.refiner.look([(scene, rows) for _, scene, rows in asked], self.batch_size)

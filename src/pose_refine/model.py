@@ -26,7 +26,7 @@ GIVEN = 0  # of what the decision sees of a joint: whether the pose claims it
 MOST_VIEWS, ALONE = 3, 1  # views of a crop, and which of them is shown no pose
 HYPOTHESES = 4  # where a joint may be: claimed, found, found while doubting the claim, found without it
 EVIDENCE = 43  # numbers a joint that the decision sees
-MARGIN_OF_PROOF = 0.3  # so much better a place far from the claim must be: good joints must stay good
+MARGIN_OF_PROOF = 0.2  # so much better a place far from the claim must be: good joints must stay good
 FAR = 10.0  # OKS units: further apart is the same to the decision
 MOST_SHRUNK = 5.0  # a person is seen at 1 / 2 ** 5 of the crop's resolution at least
 

@@ -8,9 +8,8 @@ import numpy as np
 
 from pose_refine import formats
 from pose_refine._types import AnyArray, Floats
-from pose_refine.formats.arrays import columns
 from pose_refine.poses import Poses, Refinement
-from pose_refine.skeletons import Skeleton, convert, get_skeleton, put_back
+from pose_refine.skeletons import AnySkeleton, Skeleton, convert, get_skeleton, put_back
 from pose_refine.warned import warn
 
 MOVED = 0.01  # of the person's box height; less is "kept"
@@ -37,13 +36,13 @@ class Question:
     reachable: Floats
 
 
-def ask(given: Poses, to: str | None, shape: tuple[int, int]) -> Question:
+def ask(given: Poses, to: AnySkeleton | None, shape: tuple[int, int]) -> Question:
     """What is to be refined of the poses of an image of that height and width."""
     source, target = get_skeleton(given.skeleton), get_skeleton(to or given.skeleton)
     rows = np.flatnonzero(given.present.any(1))  # the others have nothing to go by
     if given.present.sum() > 2 and np.nanmax(np.abs(given.keypoints)) < UNIT < min(shape):
         warn("all joints lie within two pixels of the image's corner; are they in [0, 1]?")
-    values = columns(given)
+    values = given.to_array()
     before = values if target is source else convert(values, source, target)
     return Question(given, target, before, rows, within_reach(values[rows], shape))
 
@@ -56,7 +55,7 @@ def answer(question: Question, found: Floats | None, recover: bool) -> Refinemen
         refined = put_back(reachable if target is source else convert(reachable, source, target), found, target)
         keep = np.isnan(refined[..., :1]) | (np.isnan(before[rows][..., :1]) & (not recover))
         after[rows] = np.where(keep, before[rows], refined)
-    initial, result = (Poses(v[..., :2], v[..., 2], target.name, question.given.ids) for v in (before, after))
+    initial, result = (Poses(v[..., :2], v[..., 2], target, question.given.ids) for v in (before, after))
     return compare(initial, result)
 
 
@@ -85,10 +84,10 @@ def compare(initial: Poses, refined: Poses) -> Refinement:
 
 
 def hand_back(
-    refined: Poses, given: Any, to: str | None, *, format: str | None = None, shape: formats.Shape | None = None
+    refined: Poses, given: Any, to: AnySkeleton | None, *, format: str | None = None, shape: formats.Shape | None = None
 ) -> Any:
     """`refined` as the kind of object that was given; as an array where it was converted."""
     if to is None or isinstance(given, Poses):
         return formats.write(refined, given, format=format, shape=shape)
-    array = columns(refined)
+    array = refined.to_array()
     return array[0] if isinstance(given, np.ndarray) and given.ndim == 2 else array

@@ -3,6 +3,8 @@
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,22 +13,35 @@ from torch import Tensor
 
 from pose_refine import backends, formats
 from pose_refine._types import AnyArray, Floats
-from pose_refine.crops import far_off, to_image, where_to_cut
+from pose_refine.arguments import Backend, Color, Mode, Smooth
+from pose_refine.crops import to_image
 from pose_refine.device_crops import upload
-from pose_refine.frames import Frames, Image
-from pose_refine.images import read_image
+from pose_refine.frames import Frames
+from pose_refine.images import Image, read_image
 from pose_refine.model import Model, Prompt
 from pose_refine.onnx_model import OnnxModel
+from pose_refine.photographs import Wanted, prepare, refined, written
+from pose_refine.photographs import refine_many as refine_many_with
 from pose_refine.poses import Refinement
-from pose_refine.questions import answer, ask, hand_back
-from pose_refine.scenes import Picture, Scene, Views
-from pose_refine.skeletons import MPII_CONVENTION, get_skeleton
+from pose_refine.scenes import Scene, Views, batches
+from pose_refine.skeletons import NETWORK, AnySkeleton
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
+def load_source(
+    source: str | os.PathLike[str] | None,
+    revision: str | None,
+    backend: str,
+    device: torch.device,
+    flip: bool | None,
+) -> Model | OnnxModel:
+    """What `backends.choose` says; a function of its own, as pickle takes no closures."""
+    return backends.choose(source, revision, backend, device, flip)[0]()
+
+
 class Refiner:
-    """A refiner: `Refiner.from_pretrained()`. It keeps nothing of a call: threads may share one.
+    """A refiner: `Refiner.from_pretrained()`. It keeps nothing of a call: threads may share one, and it can be pickled.
 
     Args:
         load: Gives the model, on the CPU, or an OnnxModel for `device`; called once, when there is first a joint to
@@ -51,16 +66,34 @@ class Refiner:
         self._lock = threading.Lock()
         self._loaded: Model | OnnxModel | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and deepcopy: a torch model that was loaded travels, by way of the CPU; others are loaded anew."""
+        with self._lock:
+            state, model = vars(self).copy(), self._loaded
+        del state["_lock"]
+        travels = isinstance(model, Model)
+        state["_loaded"] = deepcopy(model).cpu() if isinstance(model, Model) and self.device.type != "cpu" else model
+        return {**state, "_load": None} if travels else {**state, "_loaded": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._lock = threading.Lock()
+        if self._loaded is not None:
+            self._loaded = self._on_device(self._loaded)
+
+    def _on_device(self, model: Model | OnnxModel) -> Model | OnnxModel:
+        if isinstance(model, Model):
+            return model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        return model
+
     @property
     def _model(self) -> Model | OnnxModel:
         with self._lock:  # two threads must not load it twice
             if self._loaded is None:
                 model = self._load()
-                if isinstance(model, Model):
-                    model = model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-                elif self.dtype != torch.float32:
+                if isinstance(model, OnnxModel) and self.dtype != torch.float32:
                     raise ValueError(f"dtype: ONNX Runtime computes in torch.float32, got {self.dtype}")
-                self._loaded = model
+                self._loaded = self._on_device(model)
             return self._loaded
 
     @classmethod
@@ -71,7 +104,7 @@ class Refiner:
         revision: str | None = None,
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
-        backend: str = "torch",
+        backend: Backend = "torch",
         flip: bool | None = None,
     ) -> "Refiner":
         """Load weights.
@@ -96,8 +129,8 @@ class Refiner:
             ValueError: The weights are damaged, do not fit, or cannot be had from the hub; an unknown backend; `flip`
                 for an exported file, which has its own.
         """
-        load, device = backends.choose(source, revision, backend, device, flip)
-        refiner = cls(load, device=device, dtype=dtype)
+        _, device = backends.choose(source, revision, backend, device, flip)
+        refiner = cls(partial(load_source, source, revision, backend, device, flip), device=device, dtype=dtype)
         refiner._model  # noqa: B018  # so that what is wrong with the source is said here
         return refiner
 
@@ -106,17 +139,17 @@ class Refiner:
         image: Image,
         poses: Any,
         *,
-        skeleton: str | None = None,
+        skeleton: AnySkeleton | None = None,
         format: str | None = None,
-        to: str | None = None,
-        color: str = "rgb",
+        to: AnySkeleton | None = None,
+        color: Color = "rgb",
         recover: bool = True,
         batch_size: int = 64,
     ) -> Any:
         """Correct the poses of the people in one image.
 
         Args:
-            image: uint8 (H, W, 3) array or tensor, or a path.
+            image: uint8 (H, W, 3) array or tensor, a PIL image, or a path.
             poses: What an estimator gave for this image, Poses, or a path to JSON; the README lists the formats.
             skeleton: Which joints these are, where the format and their number do not say.
             format: Name of the format (a key of `pose_refine.formats.FORMATS`); by default it is recognised.
@@ -135,38 +168,57 @@ class Refiner:
             TypeError: An image or poses of a kind that is not known.
             ValueError: An image or poses that are not as they should be.
         """
-        given, (pixels, order) = formats.load(poses), read_image(image, color)
-        refined = self.analyze(
-            pixels, given, skeleton=skeleton, format=format, to=to, color=order, recover=recover, batch_size=batch_size
-        ).poses
-        return hand_back(refined, given, to, format=format, shape=pixels.shape[:2])
+        wanted = Wanted(skeleton, format, to, color, recover, batch_size)
+        photograph = prepare(*read_image(image, color), formats.load(poses), wanted)
+        return written(photograph, refined(self.look, [photograph], wanted)[0], wanted)
 
     def analyze(
         self,
         image: Image,
         poses: Any,
         *,
-        skeleton: str | None = None,
+        skeleton: AnySkeleton | None = None,
         format: str | None = None,
-        to: str | None = None,
-        color: str = "rgb",
+        to: AnySkeleton | None = None,
+        color: Color = "rgb",
         recover: bool = True,
         batch_size: int = 64,
     ) -> Refinement:
         """As `refine`, but returns what was changed and how sure it is; arguments and errors as there."""
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(f"batch_size: expected an integer of at least 1, got {batch_size!r}")
-        pixels, order = read_image(image, color)
-        given = formats.read(formats.load(poses), skeleton, format=format, shape=pixels.shape[:2])
-        question = ask(given, to, pixels.shape[:2])
-        if not len(question.rows):
-            return answer(question, None, recover)
-        known, shown, matrices = where_to_cut(question.reachable, get_skeleton(given.skeleton), pixels.shape[:2])
-        scene = Scene(Picture(pixels, order), known, shown, matrices, question.target.name in MPII_CONVENTION)
-        found = self._refine_crops(scene, np.arange(len(known)), batch_size)
-        if len(again := far_off(known, found, matrices)):
-            found[again] = self._refine_crops(scene.closer(found), again, batch_size)
-        return answer(question, found, recover)
+        wanted = Wanted(skeleton, format, to, color, recover, batch_size)
+        photograph = prepare(*read_image(image, color), formats.load(poses), wanted)
+        return refined(self.look, [photograph], wanted)[0]
+
+    def refine_many(
+        self,
+        images: Iterable[Image],
+        poses: Iterable[Any],
+        *,
+        skeleton: AnySkeleton | None = None,
+        format: str | None = None,
+        to: AnySkeleton | None = None,
+        color: Color = "rgb",
+        recover: bool = True,
+        batch_size: int = 64,
+        progress: bool = False,
+    ) -> Iterator[Any]:
+        """Correct the poses of the people in many images: faster than one by one, as batches fill across images.
+
+        An iterator in bounded memory: images are read ahead in threads, and some 100 are held at most, fewer of large
+        ones. `images` are any that `refine` takes, `poses` one entry for each, None for an image that is to be left
+        out; `progress` shows a bar on stderr; the others are as there. Results come as soon as a batch is full.
+
+        Yields:
+            For each image, in order, what `refine` returns for it; None for None.
+
+        Raises:
+            FileNotFoundError: A path that is not there.
+            TypeError: An image or poses of a kind that is not known; not one entry an image.
+            ValueError: An image or poses that are not as they should be; poses for more images than there are, or for
+                fewer. What is wrong with one image names its index, and comes after the results of those before it.
+        """
+        wanted = Wanted(skeleton, format, to, color, recover, batch_size)
+        return refine_many_with(self.look, images, poses, wanted, progress)
 
     def refine_video(
         self,
@@ -175,16 +227,16 @@ class Refiner:
         *,
         ids: Iterable[Sequence[Any] | None] | None = None,
         fps: float | None = None,
-        mode: str = "map",
+        mode: Mode = "map",
         threshold: float = 0.7,
-        smooth: str | None = None,
+        smooth: Smooth | None = None,
         ahead: int = 8,
         looks: int = 1,
         first: int = 0,
-        skeleton: str | None = None,
+        skeleton: AnySkeleton | None = None,
         format: str | None = None,
-        to: str | None = None,
-        color: str = "rgb",
+        to: AnySkeleton | None = None,
+        color: Color = "rgb",
         recover: bool = True,
         batch_size: int = 64,
         progress: bool = False,
@@ -245,16 +297,16 @@ class Refiner:
         *,
         ids: Iterable[Sequence[Any] | None] | None = None,
         fps: float | None = None,
-        mode: str = "map",
+        mode: Mode = "map",
         threshold: float = 0.7,
-        smooth: str | None = None,
+        smooth: Smooth | None = None,
         ahead: int = 8,
         looks: int = 1,
         first: int = 0,
-        skeleton: str | None = None,
+        skeleton: AnySkeleton | None = None,
         format: str | None = None,
-        to: str | None = None,
-        color: str = "rgb",
+        to: AnySkeleton | None = None,
+        color: Color = "rgb",
         recover: bool = True,
         batch_size: int = 64,
         progress: bool = False,
@@ -268,12 +320,17 @@ class Refiner:
         results = video.refine_frames(self, frames, poses, ids, settings, color=color, first=first, progress=progress)
         return (refined for _, refined in results)
 
+    def look(self, shown: Sequence[tuple[Scene, AnyArray]], batch_size: int) -> list[Floats]:
+        """The joints of people (R,) of each scene, (R, 19, 3) x, y, score, in batches. Only the last step waits."""
+        counts = [len(rows) for _, rows in shown]
+        if not any(counts):  # needs no weights
+            return [np.empty((0, len(NETWORK.joints), 3), np.float32) for _ in shown]
+        found = [self._look(views) for views in batches(shown, self._batch(batch_size))]
+        return np.split(torch.cat(found).cpu().numpy(), np.cumsum(counts)[:-1])
+
     def _refine_crops(self, scene: Scene, rows: AnyArray, batch_size: int) -> Floats:
-        """The joints of people (R,), in batches: (R, 19, 3) x, y, score. Only the last step waits for the device."""
-        size = self._batch(batch_size)
-        parts = [rows[start : start + size] for start in range(0, len(rows), size)]
-        found: Floats = torch.cat([self._look(scene.views(part)) for part in parts]).cpu().numpy()
-        return found
+        """The joints of people (R,) of one scene: (R, 19, 3) x, y, score."""
+        return self.look([(scene, rows)], batch_size)[0]
 
     def _batch(self, size: int) -> int:
         """How many people at once, where at most `size` are wanted."""
@@ -291,59 +348,3 @@ class Refiner:
         with backends.own_precision(place):
             found, score = model(views.crops(place), prompt, self.dtype)
             return torch.cat([to_image(found, upload(views.matrices, place)), score[..., None]], -1)
-
-
-_refiners: dict[tuple[Any, Any], Refiner] = {}
-_refiners_lock = threading.Lock()
-
-
-def _cached(source: str | os.PathLike[str] | None, device: str | torch.device | None) -> Refiner:
-    """One refiner a source and device; it loads when it is first needed."""
-    with _refiners_lock:
-        if (source, device) not in _refiners:
-            load, place = backends.choose(source, device=device)
-            _refiners[source, device] = Refiner(load, device=place)
-        return _refiners[source, device]
-
-
-def refine(
-    image: Image,
-    poses: Any,
-    *,
-    skeleton: str | None = None,
-    format: str | None = None,
-    to: str | None = None,
-    color: str = "rgb",
-    recover: bool = True,
-    model: Refiner | str | os.PathLike[str] | None = None,
-    device: str | torch.device | None = None,
-    batch_size: int = 64,
-) -> Any:
-    """Correct the poses of the people in one image: `Refiner.refine` with weights that are loaded once and cached.
-
-    Args:
-        image: uint8 (H, W, 3) array or tensor, or a path.
-        poses: What your estimator gave; see `Refiner.refine`.
-        skeleton: Which joints these are, where the format and their number do not say.
-        format: Name of the format; by default it is recognised.
-        to: Skeleton to convert the result to.
-        color: Channel order of an array: "rgb" or "bgr".
-        recover: Give missing joints a position.
-        model: A Refiner, or any source that `Refiner.from_pretrained` takes; by default the embedded weights.
-        device: Where to run; a Refiner knows its own.
-        batch_size: At most so many people at once.
-
-    Returns:
-        The same kind of object as `poses`, corrected.
-
-    Raises:
-        FileNotFoundError: A path that is not there.
-        TypeError: An image, poses or a model of a kind that is not known.
-        ValueError: An image, poses or weights that are not as they should be; a Refiner and a device.
-    """
-    if isinstance(model, Refiner) and device is not None:
-        raise ValueError("device: a Refiner already has one; pass device= to Refiner.from_pretrained")
-    refiner = model if isinstance(model, Refiner) else _cached(model, device)
-    return refiner.refine(
-        image, poses, skeleton=skeleton, format=format, to=to, color=color, recover=recover, batch_size=batch_size
-    )

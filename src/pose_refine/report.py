@@ -264,9 +264,10 @@ def joint_table(result: Refinement, person: int) -> str:
 
 def page(title: str, totals: Totals, cards: list[str]) -> str:
     """The whole page."""
-    template = Template((files("pose_refine") / "report.html").read_text(encoding="utf-8"))
+    template = Template(packaged("report.html"))
     left, right, middle = ("#{:02x}{:02x}{:02x}".format(*color) for color in (viz.LEFT, viz.RIGHT, viz.MIDDLE))
     return template.substitute(
+        style=packaged("page.css"),
         title=escape(title),
         version=escape(__version__),
         tiles=tiles(totals),
@@ -281,6 +282,11 @@ def page(title: str, totals: Totals, cards: list[str]) -> str:
         options="".join(f'<option value="{v}">{v}</option>' for v in VERDICTS),
         cards="".join(cards) or '<p class="none">Nobody in these images.</p>',
     )
+
+
+def packaged(name: str) -> str:
+    """A text file that comes with the package."""
+    return (files("pose_refine") / name).read_text(encoding="utf-8")
 
 
 def left_out(people: int, shown: int) -> str:

@@ -1,6 +1,6 @@
 """What the network is shown of an image and its people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
@@ -92,6 +92,8 @@ class Views:
 
 def joined(views: Sequence[Views]) -> Views:
     """One batch of several."""
+    if len(views) == 1:
+        return views[0]
     pictures = tuple(picture for view in views for picture in view.pictures)
     before = np.cumsum([0] + [len(view.pictures) for view in views])
     picture = np.concatenate([view.picture + n for view, n in zip(views, before, strict=False)])
@@ -138,6 +140,22 @@ class Scene:
         shown = np.ascontiguousarray(found[..., :2])
         shape = self.picture.pixels.shape
         return replace(self, shown=shown, matrices=crop_matrices(*crop_boxes(shown, (shape[0], shape[1]))))
+
+
+def batches(shown: Sequence[tuple[Scene, AnyArray]], size: int) -> Iterator[Views]:
+    """What the network is to see of people (R,) of each scene, so many at once, in their order.
+
+    Of several pictures the device holds only those of one batch. A lone one stays: it is often looked at again, closer.
+    """
+    owner = np.repeat(np.arange(len(shown)), [len(rows) for _, rows in shown])
+    rows = np.concatenate([rows for _, rows in shown])
+    for start in range(0, len(owner), size):
+        part, after = slice(start, start + size), owner[start + size : start + size + 1]
+        scenes = np.unique(owner[part])
+        yield joined([shown[n][0].views(rows[part][owner[part] == n]) for n in scenes])
+        for n in scenes if len(shown) > 1 else ():
+            if n not in after:
+                shown[n][0].picture.release()
 
 
 def middles(keypoints: Floats) -> Floats:

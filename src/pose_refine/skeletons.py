@@ -16,34 +16,88 @@ from numpy.typing import NDArray
 
 from pose_refine._types import AnyArray, Doubles, Floats
 
+COCO_JOINTS = (
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
+    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+    "right_ankle",
+)  # fmt: skip
+REFINED = (*COCO_JOINTS, "upper_neck", "head_top")
+
 
 @dataclass(frozen=True)
 class Skeleton:
-    """Names, order and limbs of a set of joints.
+    """Names, order and limbs of a set of joints: one of this library's, or your own.
+
+    Joints that are called as here are refined: nose, eyes, ears, shoulders, elbows, wrists, hips, knees, ankles,
+    upper_neck, head_top, and the middles of others (neck, pelvis ...). Those of any other name come back untouched.
 
     Attributes:
         name: What users write, e.g. "coco17".
-        joints: Joint names in order. Left and right are the person's.
+        joints: Joint names in order. Left and right are the person's. "LWrist" and "left wrist" become "left_wrist";
+            names that are not refined stay as they are.
         limbs: Pairs of joint names to draw as lines.
+
+    Raises:
+        ValueError: No joints, a name that occurs twice, a limb of joints that are not there.
+
+    Examples:
+        >>> hat = Skeleton("hat", ["nose", "LEye", "REye", "brim"], limbs=[("nose", "brim")])
+        >>> hat.joints
+        ('nose', 'left_eye', 'right_eye', 'brim')
     """
 
     name: str
     joints: tuple[str, ...]
-    limbs: tuple[tuple[str, str], ...]
+    limbs: tuple[tuple[str, str], ...] = ()
+
+    def __init__(self, name: str, joints: Sequence[str], limbs: Sequence[tuple[str, str]] = ()) -> None:
+        if isinstance(joints, str) or not all(isinstance(n, str) for n in joints):
+            raise ValueError(f"Skeleton {name}: expected a sequence of joint names, got {joints!r:.80}")
+        own, lines = tuple(map(spelt, joints)), tuple((spelt(a), spelt(b)) for a, b in limbs)
+        twice = sorted({n for n in own if own.count(n) > 1})
+        if not own or twice:
+            raise ValueError(f"Skeleton {name}: expected joints, each once, got {twice or 'none'}")
+        if unknown := sorted({n for line in lines for n in line} - set(own)):
+            raise ValueError(f"Skeleton {name}: expected limbs between its joints, got {unknown}")
+        for field, value in (("name", name), ("joints", own), ("limbs", lines)):
+            object.__setattr__(self, field, value)
+
+    def __str__(self) -> str:
+        return self.name
 
     @cached_property
     def mirror(self) -> NDArray[np.intp]:
         """For each joint the index of its mirror image, (K,): left_x <-> right_x, others themselves."""
         swap = {"left_": "right_", "right_": "left_"}
         names = [next((b + n.removeprefix(a) for a, b in swap.items() if n.startswith(a)), n) for n in self.joints]
-        return np.array([self.joints.index(n) for n in names], dtype=np.intp)
+        own = enumerate(names)
+        return np.array([self.joints.index(n) if n in self.joints else k for k, n in own], dtype=np.intp)
 
 
-COCO_JOINTS = (
-    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
-    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
-    "right_ankle",
-)  # fmt: skip
+def joint_name(name: str) -> str:
+    """A joint's name as it is spelt here: "LShoulder", "shoulder-left" and "Left Shoulder" are "left_shoulder"."""
+    words = [w.lower() for w in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)]
+    short = len(words) == 1 and words[0][:1] in ("l", "r") and f"left_{words[0][1:]}" in REFINED
+    if short and words != ["rear"]:  # which is the end of a horse
+        words = [words[0][:1], words[0][1:]]
+    sides = [w for w in words if w in ("l", "r", "left", "right")]
+    rest = [w for w in words if w not in sides]
+    return "_".join([{"l": "left", "r": "right"}.get(s, s) for s in sides] + rest)
+
+
+def spelt(name: str) -> str:
+    """`joint_name` where that is refined, else the name as it is."""
+    return known if (known := joint_name(name)) in REFINED or known in MIDDLES else name
+
+
+# Joints that lie in the middle of others: moved with them, never estimated by the network.
+MIDDLES = {
+    "pelvis": ("left_hip", "right_hip"),
+    "mid_hip": ("left_hip", "right_hip"),
+    "thorax": ("left_shoulder", "right_shoulder"),
+    "neck": ("left_shoulder", "right_shoulder"),
+    "chest": ("left_shoulder", "right_shoulder", "left_hip", "right_hip"),
+}
 LIMBS = (
     ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"), ("left_shoulder", "left_hip"),
     ("right_shoulder", "right_hip"), ("left_shoulder", "left_elbow"), ("left_elbow", "left_wrist"),
@@ -54,7 +108,7 @@ FACE_LIMBS = (("nose", "left_eye"), ("nose", "right_eye"), ("left_eye", "left_ea
 ARMS_AND_LEGS = LIMBS[4:]
 HEAD_LIMB = (("upper_neck", "head_top"),)
 
-NETWORK = Skeleton("network19", (*COCO_JOINTS, "upper_neck", "head_top"), LIMBS + FACE_LIMBS + HEAD_LIMB)
+NETWORK = Skeleton("network19", REFINED, LIMBS + FACE_LIMBS + HEAD_LIMB)
 
 _OPENPOSE_BODY = (
     "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
@@ -142,15 +196,6 @@ DEFAULT_BY_COUNT = {
 # Skeletons whose hips, shoulders, neck and top of the head are meant as MPII means them.
 MPII_CONVENTION = ("mpii16", "lsp14", "posetrack15")
 
-# Joints that lie in the middle of others: moved with them, never estimated by the network.
-MIDDLES = {
-    "pelvis": ("left_hip", "right_hip"),
-    "mid_hip": ("left_hip", "right_hip"),
-    "thorax": ("left_shoulder", "right_shoulder"),
-    "neck": ("left_shoulder", "right_shoulder"),
-    "chest": ("left_shoulder", "right_shoulder", "left_hip", "right_hip"),
-}
-
 # Skeletons of the same number of joints; which one it is, limbs tell.
 RIVALS = {"body25": "body25b", "body25b": "body25"}
 # Of people of COCO val2017 with six joints or more, one by one, 93 % in body25b's order and 97 % in body25's are told
@@ -176,14 +221,19 @@ SIGMAS: Floats = np.array(
 ) / np.float32(1000)
 
 
-def get_skeleton(skeleton: str | Skeleton) -> Skeleton:
-    """Look a skeleton up by name.
+AnySkeleton = str | Skeleton
+
+
+def get_skeleton(skeleton: AnySkeleton) -> Skeleton:
+    """Look a skeleton up by name; one of the user's own is as it is.
 
     Raises:
-        ValueError: No such skeleton.
+        ValueError: No such skeleton, or one of the user's own that is called as one of SKELETONS.
         TypeError: Neither a name nor a Skeleton.
     """
     if isinstance(skeleton, Skeleton):
+        if SKELETONS.get(skeleton.name, skeleton).joints != skeleton.joints:
+            raise ValueError(f"skeleton: {skeleton.name!r} has other joints here; give yours another name")
         return skeleton
     if not isinstance(skeleton, str):
         raise TypeError(f"expected a skeleton's name or a Skeleton, got {type(skeleton).__name__}")
@@ -192,15 +242,10 @@ def get_skeleton(skeleton: str | Skeleton) -> Skeleton:
     return SKELETONS[skeleton]
 
 
-def joint_name(name: str) -> str:
-    """A joint's name as it is spelt here: "LShoulder", "shoulder-left" and "Left Shoulder" are "left_shoulder"."""
-    words = [w.lower() for w in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)]
-    short = len(words) == 1 and words[0][:1] in ("l", "r") and f"left_{words[0][1:]}" in NETWORK.joints
-    if short and words != ["rear"]:  # which is the end of a horse
-        words = [words[0][:1], words[0][1:]]
-    sides = [w for w in words if w in ("l", "r", "left", "right")]
-    rest = [w for w in words if w not in sides]
-    return "_".join([{"l": "left", "r": "right"}.get(s, s) for s in sides] + rest)
+def known_as(skeleton: AnySkeleton) -> AnySkeleton:
+    """Its name where it is one of SKELETONS, else the Skeleton; errors as of `get_skeleton`."""
+    found = get_skeleton(skeleton)
+    return found.name if found.name in SKELETONS else found
 
 
 def skeleton_of(names: Sequence[str]) -> str | None:

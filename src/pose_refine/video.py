@@ -17,15 +17,17 @@ from tqdm import tqdm
 
 from pose_refine import formats
 from pose_refine._types import AnyArray, Floats
+from pose_refine.ahead import said_of, until_error
+from pose_refine.arguments import Color
 from pose_refine.crops import far_off, where_to_cut
-from pose_refine.formats.identities import identity, told_apart, tracks_of, write_ids
+from pose_refine.formats.identities import told_apart, tracks_of, write_ids
 from pose_refine.frames import END, Frames, frame_rate, pair
 from pose_refine.looking import AHEAD, JOINTS, Asked, Frame, Looker, Pair, Settings
-from pose_refine.poses import Poses, Refinement
+from pose_refine.poses import Poses, Refinement, identity
 from pose_refine.questions import answer, ask, compare, hand_back
 from pose_refine.refiner import Refiner
 from pose_refine.scenes import Picture, Scene
-from pose_refine.skeletons import MIDDLES, MPII_CONVENTION, NETWORK, RIVALS, get_skeleton, like_a_body
+from pose_refine.skeletons import MIDDLES, MPII_CONVENTION, NETWORK, RIVALS, AnySkeleton, get_skeleton, like_a_body
 from pose_refine.smoothing import OneEuro, robust_fit, steady, unit_of, width_of
 from pose_refine.tracking import Linker
 
@@ -44,22 +46,20 @@ def refine_frames(
     ids: Iterable[Sequence[Any] | None] | None,
     settings: Settings,
     *,
-    color: str,
+    color: Color,
     first: int,
     progress: bool,
 ) -> Iterator[tuple[Frame, Refinement]]:
-    """What `Refiner.refine_video` and `analyze_video` yield, before it is written; see there."""
+    """What `Refiner.refine_video` and `analyze_video` yield, before it is written; see there.
+
+    What is wrong with the arguments themselves is told here, not when the first frame is asked for.
+    """
     rate = settings.fps or frame_rate(frames)
     pairs = pair(frames, poses, color, first)
     total = len(frames) if isinstance(frames, Sized) and not isinstance(frames, str) else None
     looker = Looker(refiner, settings.batch_size)
-    yield from tqdm(
-        analyze_frames(looker, pairs, ids, replace(settings, fps=rate)),
-        desc="refine",
-        unit="frame",
-        total=total,
-        disable=not progress,
-    )
+    results = analyze_frames(looker, pairs, ids, replace(settings, fps=rate))
+    return iter(tqdm(results, desc="refine", unit="frame", total=total, disable=not progress))
 
 
 def analyze_frames(
@@ -73,14 +73,6 @@ def analyze_frames(
         yield frame, finished(frame, settings)
     if errors:
         raise errors[0]
-
-
-def until_error(frames: Iterable[Frame], errors: list[Exception]) -> Iterator[Frame]:
-    """The frames before the one that cannot be had: they are finished first, and what is wrong is told then."""
-    try:
-        yield from frames
-    except Exception as error:
-        errors.append(error)
 
 
 def read(pairs: Iterable[Pair], ids: Iterable[Sequence[Any] | None] | None, settings: Settings) -> Iterator[Frame]:
@@ -103,17 +95,17 @@ def read(pairs: Iterable[Pair], ids: Iterable[Sequence[Any] | None] | None, sett
         except StopIteration:
             raise ValueError(f"ids for {index} frames, but there are more") from None
         except (ValueError, TypeError) as error:
-            raise type(error)(f"frame {index}: {error}") from error
+            raise said_of(f"frame {index}", error) from error
         yield Frame(index, image, order, given, question, known, shape)
     if named is not None and next(named, END) is not END:
         raise ValueError(f"ids for more frames than the {index + 1} that there are")
 
 
-def poses_of(given: Any, shape: tuple[int, int], settings: Settings, before: str | None = None) -> Poses:
+def poses_of(given: Any, shape: tuple[int, int], settings: Settings, before: AnySkeleton | None = None) -> Poses:
     """A frame's poses; where limbs tell the skeleton, and tell too little, it is that of the frames `before`."""
     if given is not None:
         poses = formats.read(given, settings.skeleton, format=settings.format, shape=shape)
-        rivals = settings.skeleton is None and before is not None and RIVALS.get(poses.skeleton) == before
+        rivals = settings.skeleton is None and before is not None and RIVALS.get(str(poses.skeleton)) == before
         if rivals and not isinstance(given, Poses) and like_a_body(poses.keypoints, str(before)) == before:
             return formats.read(given, before, format=settings.format, shape=shape)
         return poses
@@ -339,7 +331,7 @@ def finished(frame: Frame, settings: Settings) -> Refinement:
     )
 
 
-def known_joints(skeleton: str) -> AnyArray:
+def known_joints(skeleton: AnySkeleton) -> AnyArray:
     """(K,): which joints of a skeleton have scores that are probabilities."""
     return np.array([name in NETWORK.joints or name in MIDDLES for name in get_skeleton(skeleton).joints])
 

@@ -43,8 +43,8 @@ REMOVED = 0.2  # share of a person's joints, the lowest-scored, that recovery is
 SETS = {"coco": (read_coco_dev, papers.posefix_rows), "lsp": (read_lsp_dev, papers.poserefiner_rows)}
 
 
-def measure(refiner: Refiner, instead: Instead, dev: DevSet, name: str, paper_rows: Callable) -> dict:
-    """All figures of one estimator."""
+def measure(refiner: Refiner, instead: Instead, dev: DevSet, name: str, paper_rows: Callable, *, recover: bool) -> dict:
+    """All figures of one estimator; those of recovered joints only with `recover`."""
     people, poses = dev.people, dev.predicted(dev.people.estimators.index(name))
     joints = np.isfinite(poses[..., 0]).any(0)
     with counted_looks(refiner) as looks:
@@ -59,7 +59,8 @@ def measure(refiner: Refiner, instead: Instead, dev: DevSet, name: str, paper_ro
     scores = [p[..., 2][compared.labelled] for p in (compared.before, compared.after)]
     right = [s[compared.labelled] >= figures.RIGHT for s in (compared.old, compared.new)]
     row["reliability"] = [figures.reliability(np.clip(s, 0, 1), r) for s, r in zip(scores, right, strict=True)]
-    row["recovery"] = recovery(refiner, dev, poses, joints)
+    if recover:
+        row["recovery"] = recovery(refiner, dev, poses, joints)
     row["paper"] = paper_rows(dev, poses, after)
     return row
 
@@ -134,7 +135,10 @@ def measure_all(arguments: argparse.Namespace) -> tuple[dict, bool]:
     for name, dev in devs.items():
         some, done = chosen(dev.people.estimators, arguments.estimators), {}
         for e in tqdm(some, desc=name):
-            done[e] = progress.measured(f"{name} {e}", partial(measure, refiner, instead, dev, e, SETS[name][1]))
+            done[e] = progress.measured(
+                f"{name} {e}",
+                partial(measure, refiner, instead, dev, e, SETS[name][1], recover=not arguments.no_recovery),
+            )
         out["sets"] |= {name: done} if done else {}
         whole &= some == dev.people.estimators
     out["perfect"] = progress.measured("perfect", partial(perfect, refiner, devs["coco"]))
@@ -162,6 +166,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="folder to keep the poses in that are estimated again")
     parser.add_argument("--estimators", nargs="*", help="only these; the output is written when all are there")
     parser.add_argument("--split", default="dev", help="default: %(default)s")
+    parser.add_argument("--no-recovery", action="store_true", help="do not measure recovered joints: a third less time")
     parser.add_argument("--backend", default="torch", help="torch or onnx: the same answers, faster on CPUs")
     parser.add_argument("--weights", help="default: embedded")
     parser.add_argument("--limit", type=int, help="look at so many images of a set")

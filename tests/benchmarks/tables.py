@@ -25,10 +25,13 @@ ALTERNATIVES = {
 }
 SETS = {"coco": "COCO", "lsp": "LSP"}
 INTRODUCTION = """\
-OKS recall (mean over thresholds .50:.05:.95, percent) on {coco} people of COCO val2017 and {lsp} of Leeds Sports Pose
-extended (twelve limb joints, crowd-sourced labels), on photographs that were neither trained on nor used to choose
-(two choices apart: tests/benchmarks/experiments.md). The poses were predicted on the ground-truth box by estimators
-that ran on the training images too; the refiner gets the poses alone. Area = 0.53 x box area."""
+OKS recall (mean over thresholds .50:.05:.95, percent) on {people}, on photographs that were neither trained on nor used
+to choose. The poses were predicted on the ground-truth box by estimators that ran on the training images too; the
+refiner gets the poses alone. Area = 0.53 x box area."""
+PEOPLE = {
+    "coco": "{} people of COCO val2017",
+    "lsp": "{} of Leeds Sports Pose extended (twelve limb joints, crowd-sourced labels)",
+}
 
 
 def ordered(estimators: dict[str, Figures]) -> dict[str, Figures]:
@@ -66,7 +69,7 @@ def more_table(result: Figures) -> str:
     rows = []
     for name, estimators in result["sets"].items():
         for e, f in ordered(estimators).items():
-            recovered = [f["recovery"][x] for x in ("were_right", "right")]
+            recovered = [f.get("recovery", {}).get(x) for x in ("were_right", "right")]
             calibration = calibration_error(f["reliability"][1])
             rows.append([SETS[name], NAMES.get(e, e), f["all"]["help"], calibration, *recovered])
     return "What helps, recovered joints, and scores:\n\n" + table(head, rows)
@@ -107,22 +110,29 @@ def error_table(result: Figures) -> str:
 def score_table(result: Figures) -> str:
     rows = []
     for e, f in ordered(result["sets"]["coco"]).items():
-        recovered = f["recovery"]
-        errors = [calibration_error(c) for c in (*f["reliability"], recovered["reliability"])]
-        chance = error_by_chance(recovered["reliability"], recovered["joints"])
-        rows.append([NAMES.get(e, e), *(float(v) for v in f["ap"].values()), *errors, recovered["joints"], chance])
+        errors: list[Any] = [calibration_error(c) for c in f["reliability"]]
+        if recovered := f.get("recovery"):
+            curve = recovered["reliability"]
+            errors += [calibration_error(curve), recovered["joints"], error_by_chance(curve, recovered["joints"])]
+        else:
+            errors += [None, None, None]
+        rows.append([NAMES.get(e, e), *(float(v) for v in f["ap"].values()), *errors])
     head = ["estimator", "AP before", "AP after, scores as given", "AP after, our scores", "ECE of its scores"]
     return "OKS AP (pycocotools) and calibration:\n\n" + table(
         [*head, "ECE of ours", "ECE of ours, recovered joints", "n of these", "by chance alone"], rows
     )
 
 
-def perfect_table(result: Figures) -> str:
+def perfect_table(result: Figures) -> list[str]:
+    """Nothing where it was not measured."""
+    if "perfect" not in result:
+        return []
     rows = [
         [str(i), p["after"], p["harm"], p["loosen"], f"{p['median_shift']:.2f}"]
         for i, p in enumerate(result["perfect"], 1)
     ]
-    return "Ground truth as input:\n\n" + table(["times refined", "recall", "harm", "loosen", "median shift"], rows)
+    head = ["times refined", "recall", "harm", "loosen", "median shift"]
+    return ["Ground truth as input:\n\n" + table(head, rows)]
 
 
 def paper_tables(result: Figures) -> list[str]:
@@ -149,7 +159,7 @@ def all_tables(result: Figures) -> list[str]:
 
 def detail_tables(result: Figures) -> list[str]:
     coco = [*breakdown_tables(result), error_table(result), score_table(result)] if "coco" in result["sets"] else []
-    return [more_table(result), *coco, perfect_table(result)]
+    return [more_table(result), *coco, *perfect_table(result)]
 
 
 def short(result: Figures) -> str:
@@ -172,7 +182,7 @@ def block(result: Figures, mpii: Figures | None) -> str:
 
 def card(result: Figures, mpii: Figures | None) -> str:
     """What stands between the markers of the model card."""
-    details = more_table(result), score_table(result), perfect_table(result)
+    details = more_table(result), score_table(result), *perfect_table(result)
     return "\n\n".join([introduction(result), main_table(result), *mpii_table(mpii), *details, source(result)])
 
 
@@ -183,7 +193,7 @@ def mpii_table(mpii: Figures | None) -> list[str]:
 
 def introduction(result: Figures) -> str:
     n = {name: max(f["all"]["people"] for f in estimators.values()) for name, estimators in result["sets"].items()}
-    return INTRODUCTION.format(**n)
+    return INTRODUCTION.format(people=" and ".join(PEOPLE[name].format(count) for name, count in n.items()))
 
 
 def source(result: Figures) -> str:

@@ -40,10 +40,10 @@ def test_nothing_is_overwritten_unasked(tiny, tmp_path, caplog, fast):
 
 def test_without_mirror_images(tmp_path, monkeypatch):
     exported = []
-    monkeypatch.setattr("pose_refine.commands.export.to_onnx", lambda model, _: exported.append(model.flip) or b"")
+    monkeypatch.setattr("pose_refine.commands.export.to_onnx", lambda model, _: exported.append(model.views) or b"")
     for more in ([], ["--no-flip"]):
         assert main(["export", "base", "-o", str(tmp_path / "model.onnx"), "--overwrite", *more]) == 0
-    assert exported == [True, False]
+    assert exported == [2, 1]
 
 
 def test_a_failure_leaves_nothing_behind(tiny, tmp_path, caplog, monkeypatch):

@@ -97,7 +97,7 @@ def test_says_what_was_expected(name):
 
 
 def test_another_layout_by_name():
-    with pytest.raises(ValueError, match="expected 'bodies'"):
+    with pytest.raises(ValueError, match="AlphaPose's dict with 'bodies'"):
         formats.read({"people": []}, format="alphapose")
 
 

@@ -1,9 +1,12 @@
 import json
+import re
 
 import numpy as np
 import pytest
 import torch
 from fakes.detectron2 import Instances
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pose_refine import Poses, formats
 
@@ -66,15 +69,15 @@ def test_the_same_kind_comes_back(name):
 
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_unknown_kinds(name):
-    given, words = UNKNOWN[name]
+    obj, words = UNKNOWN[name]
     with pytest.raises(TypeError, match=words):
-        formats.read(given)
+        formats.read(obj)
 
 
 def test_an_unknown_dict_is_told_by_its_keys():
-    for given in ({"joints3d": []}, [{"joints3d": []}]):
+    for obj in ({"joints3d": []}, [{"joints3d": []}]):
         with pytest.raises(TypeError, match=r"with keys \['joints3d'\], which is no format"):
-            formats.read(given)
+            formats.read(obj)
 
 
 def test_nested_lists_are_told_what_they_must_be():
@@ -93,8 +96,71 @@ def test_an_explicit_format_wins():
     assert formats.read([{"keypoints": flat}], "coco18", format="coco").skeleton == "coco18"
     with pytest.raises(ValueError, match=r"format must be one of .*openpose.*, got 'openpos'"):
         formats.read(OPENPOSE, format="openpos")
-    with pytest.raises(ValueError, match=r"OpenPose JSON: expected a 'people' list"):
+    with pytest.raises(ValueError, match=r"format='openpose': expected .*'people', .*with keys \['bodies'\]"):
         formats.read({"bodies": []}, format="openpose")
+
+
+NOT_ONE_IMAGES = {
+    "nothing": None,
+    "a number": 3,
+    "text": "poses.json",
+    "an object": object(),
+    "a class": Instances,
+    "a tuple of lists": ([[1.0, 2.0]], [0.5]),
+    "three arrays": (TRIPLETS,) * 3,
+    "an empty dict": {},
+    "an unknown dict": {"joints3d": []},
+    "a list of numbers": [1.0, 2.0, 0.5] * 17,
+    "nested lists": TRIPLETS.tolist(),
+    "a list of nothing": [None],
+    "a list of empty lists": [[], []],
+    "a set": {1, 2},
+    "a tensor": torch.ones(1, 17, 3),
+}
+CROSSED = {**{name: given for name, (given, _) in KINDS.items() if name != "Poses"}, **NOT_ONE_IMAGES}
+
+
+@pytest.mark.parametrize("name", CROSSED)
+@pytest.mark.parametrize("format", formats.FORMATS)
+def test_a_forced_format_on_another_object_says_what_it_expects(format, name):
+    module, given = formats.FORMATS[format], CROSSED[name]
+    if module.matches(given):
+        return
+    with pytest.raises(ValueError, match=re.escape(f"format={format!r}: expected {module.EXPECTED}, got a")):
+        formats.read(given, format=format)
+    with pytest.raises(ValueError, match=re.escape(f"format={format!r}: expected {module.EXPECTED}, got a")):
+        formats.write(POSES, given, format=format)
+
+
+@pytest.mark.parametrize("format", formats.FORMATS)
+def test_an_empty_list_is_nobody_where_people_are_a_list(format):
+    if format in formats.LISTS:
+        assert len(formats.read([], format=format)) == 0
+        assert formats.write(formats.read([], format=format), [], format=format) == []
+    else:
+        with pytest.raises(ValueError, match="expected"):
+            formats.read([], format=format)
+
+
+WORDS = ("people", "pose_keypoints_2d", "bodies", "joints", "keypoints", "image", "images", "annotations", "annolist",
+         "annorect", "annopoints", "point", "id", "x", "y", "instance_info", "keypoint_scores", "image_id",
+         "category_id", "categories", "instances", "predictions", "visualization", "joints_vis", "scores")  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats(-9, 9) | st.sampled_from(["", "a"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(content=JSON, format=st.sampled_from(formats.IN_FILES))
+def test_no_json_makes_a_reader_stumble(content, format):
+    """Whatever is in a file, a forced format reads it or says in a ValueError what is wrong."""
+    try:
+        poses = formats.read(content, format=format)
+    except ValueError:
+        return
+    assert isinstance(poses, Poses)
 
 
 @pytest.mark.parametrize("name", SKELETONS)

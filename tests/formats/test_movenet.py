@@ -63,7 +63,7 @@ def test_only_the_joint_that_changed_is_written(make):
 def test_bad_input():
     with pytest.raises(ValueError, match="the image's size, which is not known"):
         formats.read(single())
-    with pytest.raises(ValueError, match=r"expected \(1, 1, 17, 3\) or \(1, M, 56\), got \(2, 1, 17, 3\)"):
+    with pytest.raises(ValueError, match=r"\(1, 1, 17, 3\) or \(1, M, 56\)"):
         formats.read(np.zeros((2, 1, 17, 3)), format="movenet", shape=SHAPE)
     assert formats.detect(np.zeros((1, 17, 3))) == "array"
 

@@ -164,7 +164,7 @@ def test_says_what_was_expected(name):
 
 def test_format_by_name(photo):
     assert refine(photo, [], format="vitpose") == []
-    with pytest.raises(ValueError, match="expected dicts of tensors"):
+    with pytest.raises(ValueError, match="expected a list of dicts of tensors"):
         formats.read([{"keypoints": [1, 2, 3]}], format="vitpose")
 
 

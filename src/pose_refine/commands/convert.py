@@ -6,19 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pose_refine import formats
-from pose_refine._types import Floats
 from pose_refine.commands.common import Commands, add_overwrite, add_parser, add_poses_options, people
 from pose_refine.files import STREAM, check_free, encode_poses, read_poses, write_whole
 from pose_refine.formats import openpose
-from pose_refine.formats.arrays import columns
-from pose_refine.formats.flat import DECIMALS
 from pose_refine.names import OPENPOSE_ENDING
-from pose_refine.poses import Poses
-from pose_refine.skeletons import SKELETONS, get_skeleton
-from pose_refine.skeletons import convert as convert_joints
+from pose_refine.skeletons import SKELETONS
 
 log = logging.getLogger("pose_refine")
 EPILOG = """\
@@ -70,13 +63,12 @@ def convert(arguments: argparse.Namespace) -> int:
     check_free(arguments.output, arguments.overwrite)
     given = read_poses(arguments.poses)
     poses = formats.read(given, arguments.skeleton, format=arguments.format, shape=arguments.size)
-    target = target_skeleton(arguments, poses.skeleton)
-    values = convert_joints(columns(poses), get_skeleton(poses.skeleton), get_skeleton(target))
-    converted = Poses(values[..., :2], values[..., 2], target, poses.ids)
+    target = target_skeleton(arguments, str(poses.skeleton))
+    converted = poses.to(target)
     if arguments.kind == "coco":
-        out: Any = as_coco(converted, image_id(arguments, given))
+        out: Any = converted.as_coco(image_id=image_id(arguments, given))
     else:
-        out = as_openpose(converted) if arguments.kind == "openpose" else columns(converted)
+        out = converted.as_openpose() if arguments.kind == "openpose" else converted.to_array()
     write_whole(arguments.output, encode_poses(out, npy=npy))
     log.info("%s, %s to %s (%s) -> %s", people(len(poses)), poses.skeleton, target, arguments.kind, arguments.output)
     return 0
@@ -103,34 +95,3 @@ def image_id(arguments: argparse.Namespace, given: Any) -> int | str | None:
     if name is None:
         name = None if arguments.poses == STREAM else arguments.poses.stem.removesuffix(OPENPOSE_ENDING)
     return int(name) if name and name.isdecimal() else name
-
-
-def triplets(poses: Poses) -> Floats:
-    """(N, K, 3) x, y, score as JSON formats have them: 0, 0, 0 where missing, score 1 where there is none."""
-    values = np.nan_to_num(columns(poses), nan=0.0)
-    values[..., 2] = np.where(np.isnan(poses.scores), 1, values[..., 2])
-    values[~poses.present] = 0
-    return values
-
-
-def flat(values: Floats) -> list[float]:
-    return [float(v) for v in values.astype(np.float64).round(DECIMALS).reshape(-1)]
-
-
-def as_coco(poses: Poses, image: int | str | None) -> list[dict[str, Any]]:
-    entries = []
-    for person, present in zip(triplets(poses), poses.present, strict=True):
-        score = float(person[present, 2].mean()) if present.any() else 0.0
-        entry = {"image_id": image, "category_id": 1, "keypoints": flat(person), "score": round(score, DECIMALS)}
-        entries.append(entry)
-    return entries
-
-
-def as_openpose(poses: Poses) -> dict[str, Any]:
-    ids = (
-        [[-1]] * len(poses)
-        if poses.ids is None
-        else [i if isinstance(i, list) else [-1 if i is None else i] for i in poses.ids]
-    )
-    people = zip(ids, triplets(poses), strict=True)
-    return {"version": 1.3, "people": [{"person_id": i, openpose.KEY: flat(p)} for i, p in people]}

@@ -25,7 +25,7 @@ from pose_refine.commands.pipeline import Frame, Tally, refine_frames
 from pose_refine.files import STREAM, check_free, write_whole
 from pose_refine.formats import documents, mpii, people
 from pose_refine.formats.people import People
-from pose_refine.metrics.pairs import pair, shown
+from pose_refine.metrics.pairs import Pair, pair, shown
 from pose_refine.refiner import Refiner
 from pose_refine.skeletons import SKELETONS
 
@@ -66,8 +66,7 @@ class Documents:
 
 def add(commands: Commands) -> None:
     parser = add_parser(commands, "evaluate", "measure predictions against labels, before and after refining", EPILOG)
-    parser.add_argument("--truth", type=Path, required=True, metavar="GT", help="labels: a file, or a folder of videos")
-    parser.add_argument("--predictions", type=Path, required=True, metavar="PRED", help="a file, or a folder of videos")
+    add_reading_options(parser)
     parser.add_argument("--metric", choices=list(figures.METRICS), required=True, help="see below")
     parser.add_argument("--refine", type=Path, metavar="IMAGES", help="refine PRED with these images, and compare")
     parser.add_argument(
@@ -77,19 +76,25 @@ def add(commands: Commands) -> None:
         help="after refining, leave out joints scored less; PoseRefiner's paper takes 0.7 for tracking (default: none)",
     )
     parser.add_argument("--as-defined", action="store_true", help="without the official tools' quirks")
-    names = sorted(SKELETONS)
-    joints = f"which joints PRED has, where it does not say: {', '.join(names)}"
-    parser.add_argument("--skeleton", choices=names, metavar="NAME", help=joints)
-    parser.add_argument("--truth-skeleton", choices=names, metavar="NAME", help="the same for GT")
     parser.add_argument(
         "-o", "--output", type=Path, default=STREAM, metavar="OUT", help="Markdown (default: standard output)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures as JSON")
-    add_category_option(parser)
     add_recover_option(parser)
     add_overwrite(parser)
     add_refiner_options(parser)
     parser.set_defaults(function=evaluate, format=None)
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """--truth and --predictions, and what they are where they do not say: what `load_all` and `paired` take."""
+    parser.add_argument("--truth", type=Path, required=True, metavar="GT", help="labels: a file, or a folder of videos")
+    parser.add_argument("--predictions", type=Path, required=True, metavar="PRED", help="a file, or a folder of videos")
+    names = sorted(SKELETONS)
+    joints = f"which joints PRED has, where it does not say: {', '.join(names)}"
+    parser.add_argument("--skeleton", choices=names, metavar="NAME", help=joints)
+    parser.add_argument("--truth-skeleton", choices=names, metavar="NAME", help="the same for GT")
+    add_category_option(parser)
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -101,8 +106,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.least_score is not None and not arguments.refine:
         raise ValueError("--least-score needs --refine: only refined scores are probabilities")
     given = load_all(arguments.truth, arguments.predictions)
-    truth = [people.read(d.truth, arguments.truth_skeleton, category=arguments.category) for d in given]
-    check_truth(arguments.truth, truth)
+    truth = labels_of(arguments, given)
     tables = {"before": measure(arguments, given, truth)}
     if arguments.refine:
         tables["after"] = measure(arguments, refined(arguments, given), truth, arguments.least_score)
@@ -124,10 +128,27 @@ def measure(
     truth: Sequence[list[People]],
     least_score: float | None = None,
 ) -> list[figures.Row]:
-    """The figures of these documents; joints scored less than `least_score` do not count as predicted.
+    """The figures of these documents; joints scored less than `least_score` do not count as predicted."""
+    sequences = paired(arguments, given, truth)
+    if least_score is not None:
+        sequences = [[(labels, people.scored(p, least_score)) for labels, p in pairs] for pairs in sequences]
+    return figures.METRICS[arguments.metric](sequences, arguments.as_defined)
+
+
+def labels_of(arguments: argparse.Namespace, given: Sequence[Documents]) -> list[list[People]]:
+    """The labelled people of each document; raises ValueError where there are none."""
+    truth = [people.read(d.truth, arguments.truth_skeleton, category=arguments.category) for d in given]
+    check_truth(arguments.truth, truth)
+    return truth
+
+
+def paired(
+    arguments: argparse.Namespace, given: Sequence[Documents], truth: Sequence[list[People]]
+) -> list[list[Pair]]:
+    """Labelled and predicted people by image, of each document.
 
     Raises:
-        ValueError: Predictions that do not belong to the labels, nobody predicted, or lacking what the metric needs.
+        ValueError: Predictions that do not belong to the labels, or nobody predicted.
     """
     predicted = [
         people.read(d.predictions, arguments.skeleton, _part(d, "images"), arguments.category, _part(d, "categories"))
@@ -137,11 +158,7 @@ def measure(
         raise ValueError(f"{arguments.predictions}: expected predictions, got nobody")
     for document, labels, found in zip(given, truth, predicted, strict=True):
         check_listed(document, labels, found)
-    if least_score is not None:
-        predicted = [[people.scored(p, least_score) for p in images] for images in predicted]
-    return figures.METRICS[arguments.metric](
-        [pair(labels, found) for labels, found in zip(truth, predicted, strict=True)], arguments.as_defined
-    )
+    return [pair(labels, found) for labels, found in zip(truth, predicted, strict=True)]
 
 
 def load_all(truth: Path, predictions: Path) -> list[Documents]:

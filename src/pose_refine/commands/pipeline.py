@@ -2,11 +2,9 @@
 
 import argparse
 import logging
-import os
 import sys
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from pose_refine._types import Bytes
+from pose_refine.ahead import read_ahead
 from pose_refine.commands.common import VERDICTS, counted, people
 from pose_refine.files import read_poses
 from pose_refine.formats import documents
@@ -24,10 +23,7 @@ from pose_refine.questions import hand_back
 from pose_refine.refiner import Refiner
 
 log = logging.getLogger("pose_refine")
-READERS = min(4, os.cpu_count() or 1)  # threads that decode images
-AHEAD = 2 * READERS  # images that are held ready: bounds memory
 REDRAW = 0.1, 30.0  # seconds between updates of the progress bar, on a terminal and in a log file
-Reading = Future[tuple[Bytes, Any]]
 
 
 @dataclass(frozen=True)
@@ -135,7 +131,7 @@ def refine_frames(
     total = tally.before + len(frames)
     bar = tqdm(total=total, initial=tally.before, unit="frame", file=sys.stderr, mininterval=redraw, dynamic_ncols=True)
     with logging_redirect_tqdm(), bar:
-        for frame, reading in read_ahead(frames):
+        for frame, reading in read_ahead(_read, frames):
             try:
                 image, given = reading.result()
                 out, result = refine_frame(refiner, image, given, arguments)
@@ -158,18 +154,3 @@ def describe(error: Exception) -> str:
 def _read(frame: Frame) -> tuple[Bytes, Any]:
     given = read_poses(frame.poses) if isinstance(frame.poses, Path) else frame.poses
     return read_image(frame.image, "bgr")[0], given
-
-
-def read_ahead(frames: Iterable[Frame]) -> Iterator[tuple[Frame, Reading]]:
-    """Read frames in threads, at most AHEAD of them before they are wanted; in their order."""
-    pool = ThreadPoolExecutor(READERS, thread_name_prefix="read-ahead")
-    waiting: deque[tuple[Frame, Reading]] = deque()
-    try:
-        for frame in frames:
-            waiting.append((frame, pool.submit(_read, frame)))
-            if len(waiting) > AHEAD:
-                yield waiting.popleft()
-        while waiting:
-            yield waiting.popleft()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)

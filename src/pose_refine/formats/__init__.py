@@ -1,6 +1,6 @@
 """What estimators give, to `Poses` and back. One module a format; recognised by shape and attributes alone.
 
-Every module has three functions:
+Every module has EXPECTED, what it takes, in words; and three functions:
   matches(poses) -> bool           is it this format? Never imports the library that it comes from.
   read(poses, skeleton, shape)     -> Poses. `skeleton` is a name or None; `shape` (height, width) of the image or None.
   write(poses, like, shape)        -> a copy of `like`, which `poses` were read from, with their joints. Those that were
@@ -9,8 +9,7 @@ Every module has three functions:
 
 import os
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -39,10 +38,23 @@ from pose_refine.formats import (
     vitpose,
 )
 from pose_refine.poses import Poses
-from pose_refine.skeletons import get_skeleton
+from pose_refine.skeletons import AnySkeleton, known_as
+
+
+class Format(Protocol):
+    """What every module here offers; see above."""
+
+    EXPECTED: str
+
+    def matches(self, poses: Any, /) -> bool: ...
+
+    def read(self, poses: Any, skeleton: AnySkeleton | None = None, shape: Shape | None = None, /) -> Poses: ...
+
+    def write(self, poses: Poses, like: Any, shape: Shape | None = None, /) -> Any: ...
+
 
 # In this order: the first that matches.
-FORMATS: dict[str, ModuleType] = {
+FORMATS: dict[str, Format] = {
     "movenet": movenet,
     "array": arrays,
     "ultralytics": ultralytics,
@@ -63,6 +75,8 @@ FORMATS: dict[str, ModuleType] = {
     "openpose": openpose,
     "coco": coco,
 }
+# Those in which an empty list is nobody; it is recognised as COCO results.
+LISTS = ("coco", "detectron1", "mmpose", "vitpose", "mpii")
 # Those that JSON or .npy files hold.
 IN_FILES = (
     "openpose", "coco", "coco_annotations", "posetrack", "mpii", "alphapose", "mmpose", "array", "movenet",
@@ -84,6 +98,8 @@ def load(poses: Any) -> Any:
 
 def recognised(poses: Any) -> str:
     """What `poses` look like, for a message."""
+    if isinstance(poses, Poses):
+        return "got Poses, the people of one image"
     name = next((name for name, module in FORMATS.items() if module.matches(poses)), None)
     if name is None:
         return f"got {_held(poses)}, which no format is"
@@ -124,7 +140,9 @@ def _told(poses: Any) -> str:
     return f"{name}{of}{keys}, which is no format that is recognised; a numpy array (N, K, 3) of x, y, score always is"
 
 
-def read(poses: Any, skeleton: str | None = None, *, format: str | None = None, shape: Shape | None = None) -> Poses:
+def read(
+    poses: Any, skeleton: AnySkeleton | None = None, *, format: str | None = None, shape: Shape | None = None
+) -> Poses:
     """Read poses of any format.
 
     Args:
@@ -135,15 +153,13 @@ def read(poses: Any, skeleton: str | None = None, *, format: str | None = None, 
 
     Raises:
         TypeError: No format that is known.
-        ValueError: A known format that is not as it should be, or not the skeleton that was named.
+        ValueError: A known format that is not as it should be, or not the one or the skeleton that was named.
     """
-    if skeleton is not None:
-        get_skeleton(skeleton)
+    skeleton = None if skeleton is None else known_as(skeleton)
     found = poses if isinstance(poses, Poses) else _module(poses, format).read(poses, skeleton, shape)
     if skeleton not in (None, found.skeleton):
-        raise ValueError(f"skeleton={skeleton!r}, but the poses are {found.skeleton!r}")
-    known: Poses = found
-    return known
+        raise ValueError(f"skeleton={str(skeleton)!r}, but the poses are {str(found.skeleton)!r}")
+    return found
 
 
 def write(poses: Poses, like: Any, *, format: str | None = None, shape: Shape | None = None) -> Any:
@@ -154,7 +170,12 @@ def write(poses: Poses, like: Any, *, format: str | None = None, shape: Shape | 
         return _module(like, format).write(poses, like, shape)
 
 
-def _module(poses: Any, format: str | None) -> ModuleType:
+def _module(poses: Any, format: str | None) -> Format:
     if format is not None and format not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
-    return FORMATS[format or detect(poses)]
+    if format is None:
+        return FORMATS[detect(poses)]
+    nobody = format in LISTS and isinstance(poses, list) and not poses
+    if not nobody and not FORMATS[format].matches(poses):
+        raise ValueError(f"format={format!r}: expected {FORMATS[format].EXPECTED}, got {_held(poses)}")
+    return FORMATS[format]

@@ -13,8 +13,10 @@ from pose_refine.formats.flat import changed_triplets
 from pose_refine.formats.missing import MARKS
 from pose_refine.formats.openpose import put_body, read_bodies
 from pose_refine.poses import Poses
+from pose_refine.skeletons import AnySkeleton
 
 KEY = "joints"
+EXPECTED = "AlphaPose's dict with 'bodies', a list of dicts with 'joints'"
 
 
 def matches(poses: Any) -> bool:
@@ -30,7 +32,7 @@ def _has_bodies(document: dict[str, Any]) -> bool:
     )
 
 
-def read(document: dict[str, Any], skeleton: str | None = None, shape: object = None) -> Poses:
+def read(document: dict[str, Any], skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read the people of one image; `missing.py` says which joints are missing.
 
     Raises:

@@ -25,17 +25,18 @@ from pose_refine.formats.documents import check_one_image
 from pose_refine.formats.flat import DECIMALS, triplets
 from pose_refine.formats.missing import MARKS, lost, without, written
 from pose_refine.poses import Poses
-from pose_refine.skeletons import skeleton_of
+from pose_refine.skeletons import AnySkeleton, skeleton_of
 
 KEY = "keypoints"
 LIKELY = 0.5  # a recovered joint's score from which on a format without scores is told of it
+EXPECTED = "a dict with lists 'images' and 'annotations', as COCO's annotation files have"
 
 
 def matches(poses: Any) -> bool:
     return isinstance(poses, dict) and all(isinstance(poses.get(k), list) for k in ("images", "annotations"))
 
 
-def read(document: dict[str, Any], skeleton: str | None = None, shape: object = None) -> Poses:
+def read(document: dict[str, Any], skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read the people of one image; annotations without keypoints, and of another category, are left out.
 
     Args:

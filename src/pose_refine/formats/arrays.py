@@ -1,4 +1,4 @@
-"""Plain numpy arrays: (N, K, 2), (N, K, 3) or one person's (K, 3); any array without numbers is nobody."""
+"""Plain numpy arrays: (N, K, 2), (N, K, 3) or one person's (K, 2), (K, 3); any array without numbers is nobody."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,18 +9,20 @@ from numpy.typing import NDArray
 from pose_refine._types import AnyArray, Floats
 from pose_refine.formats.missing import lost, mark_of, without, written
 from pose_refine.poses import Poses, as_floats
-from pose_refine.skeletons import DEFAULT_BY_COUNT, get_skeleton, like_a_body
+from pose_refine.skeletons import DEFAULT_BY_COUNT, AnySkeleton, get_skeleton, like_a_body
+
+EXPECTED = "a numpy array (N, K, 2), (N, K, 3), (K, 2) or (K, 3)"
 
 
 def matches(poses: Any) -> bool:
     return isinstance(poses, np.ndarray)
 
 
-def read(array: AnyArray, skeleton: str | None = None, shape: object = None) -> Poses:
+def read(array: AnyArray, skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read an array of keypoints; `missing.py` says which joints are missing.
 
     Args:
-        array: (N, K, 2) x, y; (N, K, 3) x, y, score; or (K, 3) for one person.
+        array: (N, K, 2) x, y; (N, K, 3) x, y, score; or (K, 2), (K, 3) for one person.
         skeleton: Name of the skeleton; by default that of `DEFAULT_BY_COUNT` for K.
         shape: Not needed.
 
@@ -31,10 +33,10 @@ def read(array: AnyArray, skeleton: str | None = None, shape: object = None) -> 
     values = as_floats(array, "poses")
     if not values.size:
         return nobody(skeleton or nobodys_skeleton(values.shape))
-    if values.ndim == 2 and values.shape[1] == 3:
+    if values.ndim == 2 and values.shape[1] in (2, 3):
         values = values[None]
     if values.ndim != 3 or values.shape[2] not in (2, 3):
-        raise ValueError(f"poses: expected shape (N, K, 2), (N, K, 3) or (K, 3), got {array.shape}")
+        raise ValueError(f"poses: expected shape (N, K, 2), (N, K, 3), (K, 2) or (K, 3), got {array.shape}")
     scores = values[..., 2] if values.shape[2] == 3 else np.full(values.shape[:2], np.nan, dtype=np.float32)
     return read_joints(values[..., :2], scores, skeleton)
 
@@ -42,7 +44,7 @@ def read(array: AnyArray, skeleton: str | None = None, shape: object = None) -> 
 def read_joints(
     keypoints: AnyArray,
     scores: AnyArray,
-    skeleton: str | None,
+    skeleton: AnySkeleton | None,
     ids: Sequence[object] | None = None,
     *,
     own: bool = False,
@@ -57,7 +59,7 @@ def read_joints(
     return Poses(joints, scores, skeleton_name(joints.shape[1], skeleton, joints), ids)
 
 
-def nobody(skeleton: str, ids: Sequence[object] | None = None) -> Poses:
+def nobody(skeleton: AnySkeleton, ids: Sequence[object] | None = None) -> Poses:
     """Poses of no people."""
     joints = len(get_skeleton(skeleton).joints)
     return Poses(np.empty((0, joints, 2), np.float32), np.empty((0, joints), np.float32), skeleton, ids)
@@ -69,7 +71,7 @@ def nobodys_skeleton(shape: Sequence[int]) -> str:
     return DEFAULT_BY_COUNT[counts[0]] if counts else "coco17"
 
 
-def skeleton_name(count: int, skeleton: str | None, keypoints: Floats | None = None) -> str:
+def skeleton_name(count: int, skeleton: AnySkeleton | None, keypoints: Floats | None = None) -> AnySkeleton:
     """The skeleton asked for, or the usual one for that many joints.
 
     Args:
@@ -86,17 +88,12 @@ def skeleton_name(count: int, skeleton: str | None, keypoints: Floats | None = N
         raise ValueError(f"poses: {count} joints need skeleton=; without it only {known} are known")
     if len(get_skeleton(name).joints) != count:
         raise ValueError(f"poses: skeleton {name} has {len(get_skeleton(name).joints)} joints, got {count}")
-    return name if skeleton or keypoints is None else like_a_body(keypoints, name)
-
-
-def columns(poses: Poses) -> Floats:
-    """(N, K, 3): x, y, score."""
-    return np.concatenate([poses.keypoints, poses.scores[..., None]], -1)
+    return name if skeleton or keypoints is None else like_a_body(keypoints, str(name))
 
 
 def changed(after: Poses, before: Poses) -> NDArray[np.bool_]:
     """(N, K), True for joints that are not what they were, or are there no longer: only these are written back."""
-    new, old = columns(after), columns(before)
+    new, old = after.to_array(), before.to_array()
     differs: NDArray[np.bool_] = ~((new == old) | (np.isnan(new) & np.isnan(old))).all(-1)
     return differs & (after.present | before.present)
 

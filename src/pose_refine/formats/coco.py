@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 
 from pose_refine.formats.categories import of_category
-from pose_refine.formats.flat import changed_triplets, put_triplets, read_triplets
+from pose_refine.formats.flat import DECIMALS, changed_triplets, new_triplets, put_triplets, read_triplets
 from pose_refine.formats.missing import MARKS
 from pose_refine.names import image_id
-from pose_refine.poses import Poses
+from pose_refine.poses import Poses, identity
+from pose_refine.skeletons import AnySkeleton
 
 KEY = "keypoints"
 IDS = ("idx", "id_", "track_id")  # AlphaPose's, OpenPifPaf's, others'
+EXPECTED = "a list of dicts with 'keypoints', as COCO results are"
 
 
 def matches(poses: Any) -> bool:
@@ -29,7 +31,7 @@ def matches(poses: Any) -> bool:
     return not poses or (any(KEY in p for p in poses) and all(KEY in p or "category_id" in p for p in poses))
 
 
-def read(results: list[dict[str, Any]], skeleton: str | None = None, shape: object = None) -> Poses:
+def read(results: list[dict[str, Any]], skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read the results of one image.
 
     `missing.py` says which joints are missing: OpenPifPaf scales and shifts the 0 of those that it did not find, so
@@ -73,6 +75,19 @@ def people_of(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def ids_of(results: list[dict[str, Any]]) -> list[object] | None:
     key = next((k for k in IDS if any(k in r for r in results)), None)
     return None if key is None else [r.get(key) for r in results]
+
+
+def new(poses: Poses, image_id: int | str | None, category_id: int) -> list[dict[str, Any]]:
+    """Results of Poses of any origin; see `Poses.as_coco`."""
+    out: list[dict[str, Any]] = []
+    ids = [None] * len(poses) if poses.ids is None else [identity(i) for i in poses.ids]
+    for person, present, known in zip(new_triplets(poses), poses.present, ids, strict=True):
+        score = round(float(person[present, 2].mean()), DECIMALS) if present.any() else 0.0
+        flat = person.reshape(-1).tolist()
+        out.append({"image_id": image_id, "category_id": category_id, "keypoints": flat, "score": score})
+        if known is not None:
+            out[-1]["track_id"] = known
+    return out
 
 
 def write(poses: Poses, like: list[dict[str, Any]], shape: object = None) -> list[dict[str, Any]]:

@@ -20,12 +20,13 @@ from pose_refine.formats import arrays
 from pose_refine.formats.annotations import worth_writing
 from pose_refine.formats.missing import MARKS, lost, without, written
 from pose_refine.poses import Poses
-from pose_refine.skeletons import NETWORK, get_skeleton, joint_name, skeleton_of
+from pose_refine.skeletons import NETWORK, AnySkeleton, get_skeleton, joint_name, skeleton_of
 
 LEVELS = ("bodyparts", "coords")
 COORDS = ("x", "y", "likelihood")
 ENDS = ({"left_wrist", "right_wrist"}, {"left_ankle", "right_ankle"})
 Columns = dict[str, dict[str, list[int | None]]]
+EXPECTED = "DeepLabCut's pandas table with column levels bodyparts and coords"
 
 
 def matches(poses: Any) -> bool:
@@ -33,7 +34,7 @@ def matches(poses: Any) -> bool:
     return isinstance(names, (list, tuple)) and all(level in names for level in LEVELS)
 
 
-def read(table: Any, skeleton: str | None = None, shape: object = None) -> Poses:
+def read(table: Any, skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read the individuals of one row.
 
     Args:
@@ -60,7 +61,7 @@ def write(poses: Poses, like: Any, shape: object = None) -> Any:
         for joint, columns in _joints(parts, poses.skeleton).items():
             scored = columns[2] is not None
             wanted = changed[i] if scored else worth_writing(joints[i], changed[i], before.present[i])
-            for column, new, old in zip(columns, joints[i, joint], arrays.columns(before)[i, joint], strict=True):
+            for column, new, old in zip(columns, joints[i, joint], before.to_array()[i, joint], strict=True):
                 dropped = before.present[i, joint] and not poses.present[i, joint]
                 if wanted[joint] and column is not None and new != old and (dropped or not np.isnan(new)):
                     out.iloc[0, column] = float(new)
@@ -97,7 +98,7 @@ def _skeleton(table: Any) -> str:
     return skeleton_of(parts) or NETWORK.name
 
 
-def _joints(parts: dict[str, list[int | None]], skeleton: str) -> dict[int, list[int | None]]:
+def _joints(parts: dict[str, list[int | None]], skeleton: AnySkeleton) -> dict[int, list[int | None]]:
     """Index of the joint to its columns; the body parts that the skeleton does not have are left out."""
     joints = get_skeleton(skeleton).joints
     if skeleton_of(list(parts)) == skeleton:

@@ -15,9 +15,11 @@ from pose_refine.formats import arrays
 from pose_refine.formats.flat import read_triplets
 from pose_refine.formats.missing import MARKS, written
 from pose_refine.poses import Poses
+from pose_refine.skeletons import AnySkeleton
 
 ROWS = 4
 PLACES = [0, 1, 3]  # x, y, prob
+EXPECTED = "Detectron's list of arrays (4, K), one a person"
 
 
 def matches(poses: Any) -> bool:
@@ -29,7 +31,7 @@ def _is_person(person: Any) -> bool:
     return isinstance(person, np.ndarray) and person.ndim == 2 and person.shape[0] == ROWS < person.shape[1]
 
 
-def read(people: list[AnyArray], skeleton: str | None = None, shape: object = None) -> Poses:
+def read(people: list[AnyArray], skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read arrays (4, K); a joint is missing as in `arrays.read`.
 
     Raises:

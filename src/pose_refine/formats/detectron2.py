@@ -13,6 +13,7 @@ from pose_refine._types import AnyArray
 from pose_refine.formats import arrays
 from pose_refine.formats.missing import MARKS, absent, without, written
 from pose_refine.poses import Poses, as_floats
+from pose_refine.skeletons import AnySkeleton
 
 FIELD = "pred_keypoints"
 EDGE = np.array([0.5, 0.5, 0.0], dtype=np.float32)
@@ -42,11 +43,14 @@ def _array(instances: Any) -> AnyArray:
     return _tensor(instances).detach().float().cpu().numpy()
 
 
+EXPECTED = "Detectron2's Instances, or the predictor's dict with 'instances'"
+
+
 def matches(poses: Any) -> bool:
     return "instances" in poses if isinstance(poses, dict) else hasattr(poses, "get_fields")
 
 
-def read(predictions: Any, skeleton: str | None = None, shape: object = None) -> Poses:
+def read(predictions: Any, skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read `pred_keypoints` (N, K, 3).
 
     Raises:

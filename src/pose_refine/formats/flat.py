@@ -8,13 +8,15 @@ from pose_refine._types import Doubles
 from pose_refine.formats import arrays
 from pose_refine.formats.missing import ZERO, Mark, written
 from pose_refine.poses import Poses
-from pose_refine.skeletons import SKELETONS
+from pose_refine.skeletons import SKELETONS, AnySkeleton
 
 COUNTS = {len(s.joints) for s in SKELETONS.values()}
 DECIMALS = 3  # as OpenPose writes; a thousandth of a pixel
 
 
-def read_triplets(people: Sequence[Sequence[float]], skeleton: str | None, ids: Sequence[object] | None) -> Poses:
+def read_triplets(
+    people: Sequence[Sequence[float]], skeleton: AnySkeleton | None, ids: Sequence[object] | None
+) -> Poses:
     """Read one flat list a person; all of one length.
 
     Raises:
@@ -50,6 +52,14 @@ def triplets(people: Sequence[Sequence[float]]) -> Doubles:
         raise ValueError(f"keypoints: expected flat lists x, y, score, ..., got shape {values.shape[1:]} for each")
     joints: Doubles = values.reshape(len(people), -1, 3)
     return joints
+
+
+def new_triplets(poses: Poses) -> Doubles:
+    """(N, K, 3) x, y, score of Poses of any origin: 0, 0, 0 where missing, score 1 where it is not known."""
+    values = written(poses, ZERO).astype(np.float64).round(DECIMALS)
+    values[..., 2] = np.where(np.isnan(values[..., 2]), 1, values[..., 2])
+    new: Doubles = values
+    return new
 
 
 def put_triplets(flat: list[float], changed: dict[int, list[float]]) -> None:

@@ -1,29 +1,11 @@
 """Who is who, where a format has a place for it."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pose_refine.formats import annotations, coco, openpose, posetrack
-from pose_refine.poses import Poses
-
-
-def identity(value: Any) -> Any:
-    """What tells somebody apart, as plain Python; None where formats and trackers say that nobody is known.
-
-    Numbers of numpy and torch become Python's, a list of one its element, a whole float an int; -1, NaN and what is
-    empty tell nobody.
-    """
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, (list, tuple)) and len(value) == 1:
-        return identity(value[0])
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    empty = value is None or (isinstance(value, (str, list, tuple)) and not value) or value != value
-    if empty or value == -1:
-        return None
-    return value if isinstance(value, Hashable) else repr(value)
+from pose_refine.poses import Poses, identity
 
 
 def told_apart(ids: Sequence[Any], doubted: set[str]) -> list[Any]:

@@ -17,16 +17,18 @@ from pose_refine.formats.arrays import changed
 from pose_refine.formats.missing import MARKS, absent, without, written
 from pose_refine.formats.shares import from_shares, to_shares
 from pose_refine.poses import Poses
+from pose_refine.skeletons import AnySkeleton
 
 SKELETON = "mediapipe33"
 KEY = "pose_landmarks"
+EXPECTED = "MediaPipe's result with pose_landmarks and pose_world_landmarks"
 
 
 def matches(poses: Any) -> bool:
     return hasattr(poses, KEY) and hasattr(poses, "pose_world_landmarks")
 
 
-def read(poses: Any, skeleton: str | None = None, shape: tuple[int, int] | None = None) -> Poses:
+def read(poses: Any, skeleton: AnySkeleton | None = None, shape: tuple[int, int] | None = None) -> Poses:
     """Read the landmarks of everybody in an image.
 
     Args:

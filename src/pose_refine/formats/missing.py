@@ -105,8 +105,7 @@ def untold() -> Iterator[None]:
 
 def written(poses: Poses, mark: Mark) -> Floats:
     """(N, K, 3): x, y, score; `mark` where there is no joint."""
-    values = np.concatenate([poses.keypoints, poses.scores[..., None]], -1)
-    return np.where(poses.present[..., None], values, np.array(mark, np.float32))
+    return np.where(poses.present[..., None], poses.to_array(), np.array(mark, np.float32))
 
 
 def mark_of(values: AnyArray) -> Mark:

@@ -21,7 +21,7 @@ from pose_refine.formats.arrays import nobody
 from pose_refine.formats.flat import changed_triplets
 from pose_refine.formats.missing import MARKS
 from pose_refine.poses import Poses
-from pose_refine.skeletons import get_skeleton, skeleton_of
+from pose_refine.skeletons import AnySkeleton, get_skeleton, skeleton_of
 
 Entry = dict[str, Any]
 KEYS = {"keypoints", "keypoint_scores"}
@@ -30,6 +30,7 @@ SKELETON_BY_DATASET = {
     "mhp": "mpii16", "aic": "aic14", "crowdpose": "crowdpose14", "exlpose": "crowdpose14", "halpe26": "halpe26",
     "halpe": "halpe136", "posetrack18": "posetrack17", "coco_wholebody": "wholebody133", "ubody2d": "wholebody133",
 }  # fmt: skip
+EXPECTED = "MMPose's data samples, or dicts with keypoints and keypoint_scores, of one image"
 
 
 def matches(poses: Any) -> bool:
@@ -49,7 +50,7 @@ def _is_entry(entry: Any) -> bool:
     return isinstance(entry, dict) and entry.keys() >= KEYS
 
 
-def read(poses: Any, skeleton: str | None = None, shape: object = None) -> Poses:
+def read(poses: Any, skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read the people of one image; `missing.py` says which joints are missing.
 
     Raises:

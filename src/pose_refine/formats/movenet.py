@@ -19,9 +19,11 @@ from pose_refine.formats.arrays import changed
 from pose_refine.formats.missing import MARKS, absent, without, written
 from pose_refine.formats.shares import from_shares, to_shares
 from pose_refine.poses import Poses
+from pose_refine.skeletons import AnySkeleton
 
 JOINTS, ROW = 17, 56
 LEAST = 0.11
+EXPECTED = "an array or tensor (1, 1, 17, 3) or (1, M, 56), as MoveNet gives it"
 
 
 def matches(poses: Any) -> bool:
@@ -32,7 +34,7 @@ def matches(poses: Any) -> bool:
     return size == (1, 1, JOINTS, 3) or (len(size) == 3 and size[0] == 1 and size[2] == ROW)
 
 
-def read(poses: Any, skeleton: str | None = None, shape: tuple[int, int] | None = None) -> Poses:
+def read(poses: Any, skeleton: AnySkeleton | None = None, shape: tuple[int, int] | None = None) -> Poses:
     """Read y, x, score.
 
     Args:

@@ -26,12 +26,13 @@ from pose_refine.formats.documents import check_one_image
 from pose_refine.formats.flat import DECIMALS
 from pose_refine.formats.missing import MARKS, lost, without, written
 from pose_refine.poses import Poses
-from pose_refine.skeletons import get_skeleton
+from pose_refine.skeletons import AnySkeleton, get_skeleton
 
 SKELETON = "mpii16"
 COUNT = len(get_skeleton(SKELETON).joints)
 UNLABELLED = (-1, 0)
 Person = dict[str, Any]
+EXPECTED = "MPII's list of dicts with 'image' and 'joints'"
 
 
 def matches(poses: Any) -> bool:
@@ -39,7 +40,7 @@ def matches(poses: Any) -> bool:
     return people and all(isinstance(p, dict) and {"image", "joints"} <= p.keys() for p in poses)
 
 
-def read(people: list[Person], skeleton: str | None = None, shape: object = None) -> Poses:
+def read(people: list[Person], skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read the people of one image; scores are unknown.
 
     Args:

@@ -16,23 +16,24 @@ from typing import Any
 import numpy as np
 
 from pose_refine.formats import arrays
-from pose_refine.formats.flat import changed_triplets, put_triplets, triplets
+from pose_refine.formats.flat import changed_triplets, new_triplets, put_triplets, triplets
 from pose_refine.formats.missing import MARKS
-from pose_refine.poses import Poses
-from pose_refine.skeletons import DEFAULT_BY_COUNT, get_skeleton
+from pose_refine.poses import Poses, identity
+from pose_refine.skeletons import DEFAULT_BY_COUNT, AnySkeleton, get_skeleton
 
 SKELETON_BY_COUNT = {25: "body25", 18: "coco18", 15: "mpi15"}  # OpenPose's own
 OWN_BY_COUNT = {k: v for k, v in SKELETON_BY_COUNT.items() if k not in DEFAULT_BY_COUNT}  # else as in any array
 KEY = "pose_keypoints_2d"
 KEYS = (KEY, "pose_keypoints", "body_parts")  # as it is called now, and was
 Person = dict[str, Any]
+EXPECTED = "OpenPose's dict with 'people', a list of dicts with 'pose_keypoints_2d'"
 
 
 def matches(poses: Any) -> bool:
     return isinstance(poses, dict) and "people" in poses
 
 
-def read(document: dict[str, Any], skeleton: str | None = None, shape: object = None) -> Poses:
+def read(document: dict[str, Any], skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read the people of one frame.
 
     Raises:
@@ -70,7 +71,10 @@ def key_of(person: Person) -> str:
 
 
 def read_bodies(
-    bodies: Sequence[Sequence[float]], skeleton: str | None, ids: Sequence[object] | None, nobody: str = "body25"
+    bodies: Sequence[Sequence[float]],
+    skeleton: AnySkeleton | None,
+    ids: Sequence[object] | None,
+    nobody: str = "body25",
 ) -> Poses:
     """Read one flat list a person; an empty one is a person without joints.
 
@@ -86,7 +90,7 @@ def read_bodies(
     count = found.shape[1]
     known = arrays.read(found, skeleton or OWN_BY_COUNT.get(count))
     values = np.full((len(bodies), count, 3), np.nan, np.float32)
-    values[there] = arrays.columns(known)
+    values[there] = known.to_array()
     return Poses(values[..., :2], values[..., 2], known.skeleton, ids)
 
 
@@ -103,6 +107,17 @@ def in_pixels(poses: Poses) -> Poses:
             "y with the height"
         )
     return poses
+
+
+def new(poses: Poses) -> dict[str, Any]:
+    """A document of Poses of any origin; see `Poses.as_openpose`."""
+    own = poses if poses.skeleton in SKELETON_BY_COUNT.values() else poses.to(SKELETON_BY_COUNT[25])
+    ids = [None] * len(own) if own.ids is None else [identity(i) for i in own.ids]
+    people = [
+        {"person_id": [-1 if known is None else known], KEY: person.reshape(-1).tolist()}
+        for known, person in zip(ids, new_triplets(own), strict=True)
+    ]
+    return {"version": 1.3, "people": people}
 
 
 def write(poses: Poses, like: dict[str, Any], shape: object = None) -> dict[str, Any]:

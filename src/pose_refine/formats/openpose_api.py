@@ -16,17 +16,18 @@ from pose_refine.formats import arrays
 from pose_refine.formats.missing import MARKS, written
 from pose_refine.formats.openpose import OWN_BY_COUNT, in_pixels
 from pose_refine.poses import Poses
-from pose_refine.skeletons import get_skeleton
+from pose_refine.skeletons import AnySkeleton, get_skeleton
 
 log = logging.getLogger(__name__)
 FIELD = "poseKeypoints"
+EXPECTED = "OpenPose's Datum, with poseKeypoints"
 
 
 def matches(poses: Any) -> bool:
     return hasattr(poses, FIELD)
 
 
-def read(datum: Any, skeleton: str | None = None, shape: object = None) -> Poses:
+def read(datum: Any, skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read `poseKeypoints`, a joint at (0, 0, 0) being missing; ids are `poseIds`, where there is one a person.
 
     Raises:
@@ -39,7 +40,7 @@ def read(datum: Any, skeleton: str | None = None, shape: object = None) -> Poses
     return Poses(poses.keypoints, poses.scores, poses.skeleton, known)
 
 
-def _array(datum: Any, skeleton: str | None) -> AnyArray:
+def _array(datum: Any, skeleton: AnySkeleton | None) -> AnyArray:
     keypoints = getattr(datum, FIELD)
     if keypoints is None or np.shape(keypoints) == () or 0 in np.shape(keypoints):
         return np.empty((0, len(get_skeleton(skeleton or "body25").joints), 3), np.float32)

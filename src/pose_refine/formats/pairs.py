@@ -13,6 +13,7 @@ from pose_refine._types import AnyArray, Floats
 from pose_refine.formats.arrays import changed, read_joints
 from pose_refine.formats.missing import ZERO, Mark, written
 from pose_refine.poses import Poses, as_floats
+from pose_refine.skeletons import AnySkeleton
 
 Values = TypeVar("Values", AnyArray, torch.Tensor)
 
@@ -22,7 +23,7 @@ def as_array(values: AnyArray | torch.Tensor) -> AnyArray:
     return values.detach().float().cpu().numpy() if isinstance(values, torch.Tensor) else values
 
 
-def read(keypoints: AnyArray, scores: AnyArray, skeleton: str | None) -> Poses:
+def read(keypoints: AnyArray, scores: AnyArray, skeleton: AnySkeleton | None) -> Poses:
     """Read two arrays; `missing.py` says which joints are missing.
 
     Args:

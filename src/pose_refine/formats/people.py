@@ -190,7 +190,7 @@ def _annotations(
         raise ValueError(f"annotations: image_id {unknown[0]} is not among 'images' ({len(unknown)} such)")
     keys = image_keys(list(images.values())) if labels is None else _keys_in(labels, images)
     count = len(entries[0][annotations.KEY]) // 3 if entries else None
-    name = name or (skeleton_name(count, None) if count else "coco17")
+    name = name or (str(skeleton_name(count, None)) if count else "coco17")
     return [_annotated(keys[id], name, found.get(id, []), images[id], id in listed) for id in images]
 
 
@@ -251,7 +251,7 @@ def _results(entries: list[Entry], skeleton: str | None, images: Sequence[Entry]
 def _result(image: Hashable, people: list[Entry], skeleton: str | None) -> People:
     values = triplets([p[coco.KEY] for p in people])
     values[(values == 0).all(-1)] = np.nan
-    name = skeleton_name(values.shape[1], skeleton)
+    name = str(skeleton_name(values.shape[1], skeleton))
     ids = coco.ids_of(people) or [None] * len(people)
     return replace(_people(image, name, values, looked_at=True), ids=ids, person_scores=_numbers(people, "score"))
 

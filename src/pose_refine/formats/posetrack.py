@@ -19,16 +19,17 @@ from pose_refine.formats.documents import check_one_image
 from pose_refine.formats.flat import DECIMALS
 from pose_refine.formats.missing import lost, without
 from pose_refine.poses import Poses
-from pose_refine.skeletons import get_skeleton
+from pose_refine.skeletons import AnySkeleton, get_skeleton
 
 SKELETON = "posetrack15"
+EXPECTED = "PoseTrack 2017's dict with a list 'annolist', or its entry with a list 'annorect'"
 
 
 def matches(poses: Any) -> bool:
     return isinstance(poses, dict) and any(isinstance(poses.get(k), list) for k in ("annolist", "annorect"))
 
 
-def read(document: dict[str, Any], skeleton: str | None = None, shape: object = None) -> Poses:
+def read(document: dict[str, Any], skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read the people of one image.
 
     Args:
@@ -60,7 +61,7 @@ def write(poses: Poses, like: dict[str, Any], shape: object = None) -> dict[str,
     A joint that is no longer there loses its point.
     """
     before, out = read(like, poses.skeleton), deepcopy(like)
-    joints, changed = arrays.columns(poses), arrays.changed(poses, before)
+    joints, changed = poses.to_array(), arrays.changed(poses, before)
     for i, person in enumerate(people_of(out)):
         points = _points(person)
         for joint in map(int, np.flatnonzero(changed[i])):

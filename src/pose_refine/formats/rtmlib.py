@@ -15,9 +15,11 @@ from pose_refine.formats import pairs
 from pose_refine.formats.arrays import nobody, nobodys_skeleton
 from pose_refine.formats.missing import MARKS
 from pose_refine.poses import Poses
+from pose_refine.skeletons import AnySkeleton
 
 OPENPOSE = {18: "coco18"}
 Pair = tuple[AnyArray, AnyArray]
+EXPECTED = "a tuple of float arrays, keypoints (N, K, 2) and scores (N, K)"
 
 
 def matches(poses: Any) -> bool:
@@ -36,7 +38,7 @@ def _fit(keypoints: Any, scores: Any) -> bool:
     return keypoints.ndim == 3 and keypoints.shape[2] == 2 and scores.shape in (people, (*people, 1))
 
 
-def read(pair: Pair, skeleton: str | None = None, shape: object = None) -> Poses:
+def read(pair: Pair, skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read keypoints (N, K, 2) and scores (N, K) or (N, K, 1); `missing.py` says which joints are missing.
 
     Raises:

@@ -13,6 +13,9 @@ from pose_refine.formats import pairs
 from pose_refine.formats.arrays import changed, nobody, nobodys_skeleton, read_joints
 from pose_refine.formats.missing import MARKS, written
 from pose_refine.poses import Poses, as_floats
+from pose_refine.skeletons import AnySkeleton
+
+EXPECTED = "supervision's KeyPoints"
 
 
 def matches(poses: Any) -> bool:
@@ -24,7 +27,7 @@ def _name(poses: Any) -> str | None:
     return next((n for n in ("keypoint_confidence", "confidence") if hasattr(poses, n)), None)
 
 
-def read(poses: Any, skeleton: str | None = None, shape: object = None) -> Poses:
+def read(poses: Any, skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read `xy` (N, K, 2) and the scores (N, K).
 
     Raises:
@@ -39,6 +42,23 @@ def read(poses: Any, skeleton: str | None = None, shape: object = None) -> Poses
         as_floats(scores, "confidence") if scores is not None and len(xy) else np.full(xy.shape[:2], np.float32("nan"))
     )
     return read_joints(xy, known, skeleton, own=True)
+
+
+def new(poses: Poses) -> Any:
+    """KeyPoints of Poses of any origin; see `Poses.as_supervision`.
+
+    Raises:
+        ImportError: supervision is not installed.
+    """
+    try:
+        from supervision import KeyPoints  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    except ImportError as error:
+        raise ImportError("as_supervision() needs supervision: pip install supervision") from error
+    values = written(poses, MARKS["supervision"])
+    name = "keypoint_confidence" if "keypoint_confidence" in KeyPoints.__dataclass_fields__ else "confidence"
+    scores = None if np.isnan(poses.scores).all() else values[..., 2]
+    ids = {} if poses.ids is None else {"ids": list(poses.ids)}
+    return KeyPoints(xy=values[..., :2], data=ids, **{name: scores})
 
 
 def write(poses: Poses, like: Any, shape: object = None) -> Any:

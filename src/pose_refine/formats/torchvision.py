@@ -16,9 +16,11 @@ from pose_refine.formats import pairs
 from pose_refine.formats.arrays import changed, nobody, nobodys_skeleton, skeleton_name
 from pose_refine.formats.missing import MARKS, unfound, without, written
 from pose_refine.poses import Poses, as_floats
+from pose_refine.skeletons import AnySkeleton
 
 KEYS = {"boxes", "keypoints", "keypoints_scores"}
 EDGE = 0.5
+EXPECTED = "Keypoint R-CNN's dict of tensors boxes, keypoints and keypoints_scores, or a list of one"
 
 
 def matches(poses: Any) -> bool:
@@ -30,7 +32,7 @@ def _output(poses: Any) -> Any:
     return poses[0] if isinstance(poses, list) and len(poses) == 1 else poses
 
 
-def read(poses: Any, skeleton: str | None = None, shape: object = None) -> Poses:
+def read(poses: Any, skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read keypoints (N, K, 3) and keypoints_scores (N, K).
 
     Raises:

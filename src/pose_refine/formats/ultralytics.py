@@ -15,8 +15,10 @@ from pose_refine.formats import pairs
 from pose_refine.formats.arrays import changed, nobody, nobodys_skeleton, read_joints
 from pose_refine.formats.missing import MARKS, written
 from pose_refine.poses import Poses
+from pose_refine.skeletons import AnySkeleton
 
 CACHED = {"xy", "xyn", "conf"}  # views of `data`, kept when first asked for
+EXPECTED = "Ultralytics' Results of a pose model, or a list of one"
 
 
 def matches(poses: Any) -> bool:
@@ -38,7 +40,7 @@ def _data(poses: Any) -> Any:
     return data
 
 
-def read(poses: Any, skeleton: str | None = None, shape: object = None) -> Poses:
+def read(poses: Any, skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read `keypoints.data` (N, K, 2 or 3).
 
     Raises:

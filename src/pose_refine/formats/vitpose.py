@@ -19,10 +19,11 @@ from pose_refine.formats import pairs
 from pose_refine.formats.arrays import changed
 from pose_refine.formats.missing import MARKS, written
 from pose_refine.poses import Poses
-from pose_refine.skeletons import get_skeleton
+from pose_refine.skeletons import AnySkeleton, get_skeleton
 
 KEYS = {"keypoints", "scores", "labels", "bbox"}
 Person = dict[str, torch.Tensor]
+EXPECTED = "a list of dicts of tensors keypoints, scores, labels and bbox, as post_process_pose_estimation gives it"
 
 
 def matches(poses: Any) -> bool:
@@ -51,7 +52,7 @@ def _people(poses: list[Any]) -> list[Person]:
     return people
 
 
-def read(poses: list[Any], skeleton: str | None = None, shape: object = None) -> Poses:
+def read(poses: list[Any], skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read the people of one image; joints that no label names are missing, others as `missing.py` says.
 
     Raises:

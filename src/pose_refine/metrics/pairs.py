@@ -48,7 +48,7 @@ def never_predicted(pairs: Sequence[Pair], skeleton: str) -> list[str]:
     """
     labelled, known = (np.zeros(len(get_skeleton(skeleton).joints), dtype=bool) for _ in range(2))
     for truth, predicted in pairs:
-        labelled |= there(_in(truth, skeleton)).any(0)
+        labelled |= there(joints_in(truth, skeleton)).any(0)
         if not len(predicted):
             continue
         source = get_skeleton(predicted.skeleton)
@@ -59,7 +59,7 @@ def never_predicted(pairs: Sequence[Pair], skeleton: str) -> list[str]:
     return [name for name, lost in zip(get_skeleton(skeleton).joints, labelled & ~known, strict=True) if lost]
 
 
-def _in(people: People, skeleton: str) -> Doubles:
+def joints_in(people: People, skeleton: str) -> Doubles:
     """(N, K, 3) x, y, score in that skeleton."""
     values = np.concatenate([people.keypoints, people.scores[..., None]], -1)
     converted: Doubles = convert(values, get_skeleton(people.skeleton), get_skeleton(skeleton))
@@ -80,7 +80,7 @@ def frames(pairs: Sequence[Pair], skeleton: str) -> list[Frame]:
 
 
 def _frame(truth: People, predicted: People, skeleton: str) -> Frame:
-    labels, values = _in(truth, skeleton), _in(predicted, skeleton)
+    labels, values = joints_in(truth, skeleton), joints_in(predicted, skeleton)
     labelled, some = ignore(labels[..., :2], truth.ignore_regions)
     poses, chosen = ignore(values[..., :2], truth.ignore_regions)
     return Frame(
@@ -107,13 +107,13 @@ def one_to_one(pairs: Sequence[Pair], skeleton: str) -> tuple[Doubles, Doubles, 
                 f"image {truth.image}: expected one prediction for each of {len(truth)} labelled people, in their "
                 f"order, got {len(predicted)}"
             )
-    labels, poses = (np.concatenate([_in(p[k], skeleton)[..., :2] for p in pairs]) for k in (0, 1))
+    labels, poses = (np.concatenate([joints_in(p[k], skeleton)[..., :2] for p in pairs]) for k in (0, 1))
     return poses, labels, np.concatenate([head_size(truth.head_boxes) for truth, _ in pairs])
 
 
 def oks_arrays(pairs: Sequence[Pair], skeleton: str) -> dict[str, Any]:
     """Arguments of `oks.oks_ap`, but for the constants."""
-    labels, poses = (np.concatenate([_in(p[k], skeleton)[..., :2] for p in pairs]) for k in (0, 1))
+    labels, poses = (np.concatenate([joints_in(p[k], skeleton)[..., :2] for p in pairs]) for k in (0, 1))
     return {
         "poses": poses,
         "scores": np.concatenate([predicted.person_scores for _, predicted in pairs]),

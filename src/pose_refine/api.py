@@ -1,0 +1,128 @@
+"""What users call without a Refiner of their own: weights are loaded once, and cached."""
+
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pose_refine import backends, weights
+from pose_refine.arguments import Color
+from pose_refine.images import Image
+from pose_refine.refiner import Refiner, load_source
+from pose_refine.skeletons import AnySkeleton
+
+Stamp = tuple[tuple[str, int, int], ...]
+KEPT = 4  # refiners that are kept loaded: those that were used last
+_lock = threading.Lock()
+
+
+def _cached(source: str | os.PathLike[str] | None, device: str | torch.device | None) -> Refiner:
+    """One refiner a source and device, however they are spelt, and anew when its files change; it loads when it is
+    first needed."""
+    place = _place(source)
+    with _lock:  # two threads must not make two of them
+        named = source is None or (isinstance(source, str) and source in weights.NAMES)
+        key: Any = (source or weights.DEFAULT) if named or place is None else place
+        return _refiner(key, backends.usable_device(device), _stamp(place))
+
+
+@lru_cache(maxsize=KEPT)
+def _refiner(source: str | os.PathLike[str] | None, device: torch.device, stamp: Stamp) -> Refiner:
+    return Refiner(partial(load_source, source, None, "torch", device, None), device=device)
+
+
+def _place(source: str | os.PathLike[str] | None) -> Path | None:
+    """Where a source lies on this machine; None for the hub's, and for what is not there."""
+    if source is None or (isinstance(source, str) and source in weights.NAMES):
+        return weights.find(source).resolve()
+    there = isinstance(source, (str, os.PathLike)) and Path(source).exists()
+    return Path(source).resolve() if there else None
+
+
+def _stamp(place: Path | None) -> Stamp:
+    """Changes when weights do."""
+    if place is None:
+        return ()
+    files = [place] if place.is_file() else sorted(place.glob("*"))
+    return tuple((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+
+
+def refine(
+    image: Image,
+    poses: Any,
+    *,
+    skeleton: AnySkeleton | None = None,
+    format: str | None = None,
+    to: AnySkeleton | None = None,
+    color: Color = "rgb",
+    recover: bool = True,
+    model: Refiner | str | os.PathLike[str] | None = None,
+    device: str | torch.device | None = None,
+    batch_size: int = 64,
+) -> Any:
+    """Correct the poses of the people in one image: `Refiner.refine` with weights that are loaded once and cached.
+
+    Args:
+        image: uint8 (H, W, 3) array or tensor, a PIL image, or a path.
+        poses: What your estimator gave; see `Refiner.refine`.
+        skeleton: Which joints these are, where the format and their number do not say.
+        format: Name of the format; by default it is recognised.
+        to: Skeleton to convert the result to.
+        color: Channel order of an array: "rgb" or "bgr".
+        recover: Give missing joints a position.
+        model: A Refiner, or any source that `Refiner.from_pretrained` takes; by default the embedded weights.
+        device: Where to run; a Refiner knows its own.
+        batch_size: At most so many people at once.
+
+    Returns:
+        The same kind of object as `poses`, corrected.
+
+    Raises:
+        FileNotFoundError: A path that is not there.
+        TypeError: An image, poses or a model of a kind that is not known.
+        ValueError: An image, poses or weights that are not as they should be; a Refiner and a device.
+    """
+    return _refiner_of(model, device).refine(
+        image, poses, skeleton=skeleton, format=format, to=to, color=color, recover=recover, batch_size=batch_size
+    )
+
+
+def _refiner_of(model: Refiner | str | os.PathLike[str] | None, device: str | torch.device | None) -> Refiner:
+    if not isinstance(model, Refiner):
+        return _cached(model, device)
+    if device is not None:
+        raise ValueError("device: a Refiner already has one; pass device= to Refiner.from_pretrained")
+    return model
+
+
+def refine_many(
+    images: Iterable[Image],
+    poses: Iterable[Any],
+    *,
+    skeleton: AnySkeleton | None = None,
+    format: str | None = None,
+    to: AnySkeleton | None = None,
+    color: Color = "rgb",
+    recover: bool = True,
+    model: Refiner | str | os.PathLike[str] | None = None,
+    device: str | torch.device | None = None,
+    batch_size: int = 64,
+    progress: bool = False,
+) -> Iterator[Any]:
+    """Correct the poses of the people in many images: `Refiner.refine_many` with weights that are loaded once and
+    cached; arguments, results and errors as there, `model` and `device` as of `refine`."""
+    return _refiner_of(model, device).refine_many(
+        images,
+        poses,
+        skeleton=skeleton,
+        format=format,
+        to=to,
+        color=color,
+        recover=recover,
+        batch_size=batch_size,
+        progress=progress,
+    )

@@ -1,0 +1,175 @@
+"""Images and their people through the network: several at once, so that batches fill across them."""
+
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from pose_refine import formats
+from pose_refine._types import AnyArray, Bytes, Floats, Shape
+from pose_refine.ahead import read_ahead, said_of, until_error
+from pose_refine.arguments import Color, integer
+from pose_refine.crops import far_off, where_to_cut
+from pose_refine.images import Image, check_color, read_image
+from pose_refine.poses import Poses, Refinement
+from pose_refine.questions import Question, answer, ask, hand_back
+from pose_refine.scenes import Picture, Scene
+from pose_refine.skeletons import MPII_CONVENTION, AnySkeleton, get_skeleton
+
+END: Any = object()
+READ_AHEAD = 32  # images that are decoded while the network runs
+HELD = 1 << 28  # bytes of images that one batch may hold, if there are several
+Look = Callable[[Sequence[tuple[Scene, AnyArray]], int], list[Floats]]  # what `Refiner.look` does
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What `Refiner.refine` takes beside an image and its poses; see there."""
+
+    skeleton: AnySkeleton | None = None
+    format: str | None = None
+    to: AnySkeleton | None = None
+    color: Color = "rgb"
+    recover: bool = True
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "batch_size", integer("batch_size", self.batch_size, 1))
+        check_color(self.color)
+        for skeleton in (self.skeleton, self.to):
+            if skeleton is not None:
+                get_skeleton(skeleton)
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """An image on its way.
+
+    Attributes:
+        given: What came for it, of any format.
+        shape: Its height and width.
+        question: Its poses.
+        scene: What the network is to see of it, of those who have a joint; None where nobody has.
+    """
+
+    given: Any
+    shape: Shape
+    question: Question
+    scene: Scene | None
+
+    @property
+    def people(self) -> int:
+        """How many the network is to see."""
+        return len(self.question.rows)
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+        return 0 if self.scene is None else self.scene.picture.pixels.nbytes
+
+
+def prepare(pixels: Bytes, order: str, given: Any, wanted: Wanted) -> Photograph:
+    """An image, its channels' order, and what came for it, ready for the network."""
+    shape = pixels.shape[0], pixels.shape[1]
+    question = ask(formats.read(given, wanted.skeleton, format=wanted.format, shape=shape), wanted.to, shape)
+    if not len(question.rows):
+        return Photograph(given, shape, question, None)
+    source = get_skeleton(question.given.skeleton)
+    known, shown, matrices = where_to_cut(question.reachable, source, shape)
+    mpii = question.target.name in MPII_CONVENTION
+    return Photograph(given, shape, question, Scene(Picture(pixels, order), known, shown, matrices, mpii))
+
+
+def refined(look: Look, photographs: Sequence[Photograph], wanted: Wanted) -> list[Refinement]:
+    """What becomes of their poses; people whose pose was far off are looked at again, closer."""
+    scenes = [p.scene for p in photographs if p.scene is not None]
+    found = look([(scene, np.arange(len(scene.initial))) for scene in scenes], wanted.batch_size)
+    far = [(n, far_off(s.initial, f, s.matrices)) for n, (s, f) in enumerate(zip(scenes, found, strict=True))]
+    again = [(n, rows) for n, rows in far if len(rows)]
+    closer = look([(scenes[n].closer(found[n]), rows) for n, rows in again], wanted.batch_size)
+    for (n, rows), joints in zip(again, closer, strict=True):
+        found[n][rows] = joints
+    joints_of = iter(found)
+    return [answer(p.question, None if p.scene is None else next(joints_of), wanted.recover) for p in photographs]
+
+
+def written(photograph: Photograph, refinement: Refinement, wanted: Wanted) -> Any:
+    """The result as the kind of object that came."""
+    return hand_back(refinement.poses, photograph.given, wanted.to, format=wanted.format, shape=photograph.shape)
+
+
+def refine_many(
+    look: Look, images: Iterable[Image], poses: Iterable[Any], wanted: Wanted, progress: bool
+) -> Iterator[Any]:
+    """What `Refiner.refine_many` yields; see there."""
+    one = (str, os.PathLike, dict, Poses)
+    for name, values in (("images", images), ("poses", poses)):
+        if isinstance(values, one) or not isinstance(values, Iterable):
+            raise TypeError(f"{name}: expected one entry an image, got a {type(values).__name__}")
+    total = len(images) if isinstance(images, Sized) else None
+    return iter(tqdm(_all(look, images, poses, wanted), "refine", total, unit="image", disable=not progress))
+
+
+def _all(look: Look, images: Iterable[Image], poses: Iterable[Any], wanted: Wanted) -> Iterator[Any]:
+    errors: list[Exception] = []
+    with closing(_prepared(images, poses, wanted)) as prepared:
+        for chunk in chunks(until_error(prepared, errors), wanted.batch_size):
+            there = [p for p in chunk if p is not None]
+            results = iter(zip(there, refined(look, there, wanted), strict=True))
+            yield from (None if p is None else written(*next(results), wanted) for p in chunk)
+    if errors:
+        raise errors[0]
+
+
+def _prepared(
+    images: Iterable[Image], poses: Iterable[Any], wanted: Wanted
+) -> Generator[Photograph | None, None, None]:
+    """Images and their poses, read ahead; None where nothing came for an image."""
+
+    def read(pair: tuple[Image, Any]) -> tuple[tuple[Bytes, str], Any] | None:
+        image, given = pair
+        return None if given is None else (read_image(image, wanted.color), formats.load(given))
+
+    errors: list[Exception] = []
+    with closing(read_ahead(read, until_error(_pairs(images, poses), errors), READ_AHEAD)) as reading:
+        for index, (_, future) in enumerate(reading):
+            try:
+                result = future.result()
+                photograph = None if result is None else prepare(*result[0], result[1], wanted)
+            except Exception as error:
+                raise said_of(f"image {index}", error) from error
+            yield photograph
+    if errors:
+        raise errors[0]
+
+
+def _pairs(images: Iterable[Image], poses: Iterable[Any]) -> Iterator[tuple[Image, Any]]:
+    for count, (image, given) in enumerate(zip_longest(images, poses, fillvalue=END)):
+        if image is END:
+            raise ValueError(f"poses for more images than the {count} that there are")
+        if given is END:
+            raise ValueError(f"poses for {count} images, but there are more; give None for an image without poses")
+        yield image, given
+
+
+def chunks(photographs: Iterable[Photograph | None], people: int) -> Iterator[list[Photograph | None]]:
+    """As many at once as have at most so many people and HELD bytes, in their order; at least one."""
+    chunk: list[Photograph | None] = []
+    count = size = 0
+    for photograph in photographs:
+        more, larger = (0, 0) if photograph is None else (photograph.people, photograph.size)
+        if chunk and (count + more > people or size + larger > HELD):
+            yield chunk
+            chunk, count, size = [], 0, 0
+        chunk.append(photograph)
+        count, size = count + more, size + larger
+        if count >= people or len(chunk) >= 2 * people:
+            yield chunk
+            chunk, count, size = [], 0, 0
+    if chunk:
+        yield chunk
