@@ -80,7 +80,7 @@ def test_annotations_name_the_images(folder, given, caplog):
 
 
 def test_posetrack(given, command):
-    points = [{"id": [k], "x": [10.0 + k], "y": [20.0 + 3 * k], "score": [0.5]} for k in range(15)]
+    points = [{"id": [k], "x": [10.0 + k], "y": [20.0 + 3 * k], "score": [0.25]} for k in range(15)]
     frames = [
         {"image": [{"name": f"{i:012d}.png"}], "annorect": [{"track_id": [i], "annopoints": [{"point": points}]}]}
         for i in range(2)
@@ -90,7 +90,7 @@ def test_posetrack(given, command):
     after = people(given / "out.json")["annolist"]
     assert [frame["annorect"][0]["track_id"] for frame in after] == [[0], [1]]
     scores = [[p["score"][0] for p in frame["annorect"][0]["annopoints"][0]["point"]] for frame in after]
-    assert all(0.5 not in row and len(row) == 15 for row in scores)
+    assert all(0.25 not in row and len(row) == 15 for row in scores)
 
 
 def test_what_is_no_document(given, command, caplog):
