@@ -21,7 +21,6 @@ import torch
 
 from pose_refine import Poses
 from pose_refine.cli import main as pose_refine
-from pose_refine.commands.convert import as_openpose
 from pose_refine.network import Network
 from pose_refine.skeletons import convert, get_skeleton
 from pose_refine.training.data import People, read_coco
@@ -42,7 +41,7 @@ def write_frames(people: People, count: int, folder: Path) -> int:
         together = joints[people.image == image]
         file = people.files[image].resolve()
         (folder / "images" / f"{i:012d}{file.suffix}").symlink_to(file)
-        document = as_openpose(Poses(together[..., :2], together[..., 2], SKELETON))
+        document = Poses(together[..., :2], together[..., 2], SKELETON).as_openpose()
         (folder / "poses" / f"{i:012d}_keypoints.json").write_text(json.dumps(document))
         total += len(together)
     return total
