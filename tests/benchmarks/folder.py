@@ -26,7 +26,7 @@ from pose_refine.skeletons import convert, get_skeleton
 from pose_refine.training.data import People, read_coco
 
 ESTIMATOR, SKELETON = "openpose_light_omz0001", "coco18"
-LAYERS = ("features", "context", "answers")  # what of the network the refiner calls
+LAYERS = ("context", "answers")  # what of the network the refiner calls
 
 
 def write_frames(people: People, count: int, folder: Path) -> int:
