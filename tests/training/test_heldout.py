@@ -33,22 +33,6 @@ def refined(network, loaded, rows, poses, others=None):
     return network_poses(network, images, people, rows, poses, others)
 
 
-def test_who_believes_all_finds_what_is_shown(loaded):
-    """In image pixels; nothing handed in is changed, and of people without a joint nothing is known."""
-    rows = np.array([0, 4, 6, 2])
-    poses = loaded[1].keypoints[rows]
-    poses[3] = np.nan
-    before = poses.copy()
-    found = refined(network_of(1e4), loaded, rows, poses)
-    assert found.shape == (4, 19, 3)
-    np.testing.assert_array_equal(poses, before)
-    there = ~np.isnan(poses[..., 0])
-    assert np.abs(found[..., :2] - poses)[there].max() < 1.5
-    assert found[there][:, 2].min() > 0.9
-    assert np.isnan(found[3]).all()
-    assert not np.isnan(found[:3]).any()
-
-
 @pytest.mark.parametrize("distance", [300.0, 90_000.0])
 def test_a_joint_far_off_changes_nothing_about_the_others(loaded, distance):
     """It is not shown, of nobody; as at inference."""
@@ -61,19 +45,6 @@ def test_a_joint_far_off_changes_nothing_about_the_others(loaded, distance):
     others[:, :, WRIST] -= distance
     found, expected = refined(network, loaded, rows, poses, others), refined(network, loaded, rows, lacking, without)
     np.testing.assert_allclose(found, expected, atol=1e-3)
-
-
-def test_people_of_mpii_are_asked_for_its_own_maps(loaded):
-    """LSP's people mean hips as MPII does."""
-    network, rows = network_of(0.0), np.array([0, 5])
-    assert loaded[1].mpii[rows].tolist() == [False, True]
-    with torch.no_grad():
-        network.image_only.weight[19:] = 0
-        network.image_only.bias[19:] = 0
-    found = refined(network, loaded, rows, loaded[1].keypoints[rows])
-    even = (2 * 2 + 1) ** 2 / (16 * 16)  # the share of a flat map in a window, which in a corner is cut off
-    assert found[1, 5:, 2].max() <= even + 1e-5
-    assert found[0, :, 2].min() > even
 
 
 def test_watching_tells_of_every_estimator(loaded):
