@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from pose_refine import formats, refine
-from pose_refine.formats.arrays import columns
 from pose_refine.skeletons import convert, get_skeleton
 
 DEMO = files("pose_refine") / "demo"
@@ -16,7 +15,7 @@ DEMO = files("pose_refine") / "demo"
 def demo_document():
     """MoveNet's pose as OpenPose's COCO model would have written it; put your own file in its place."""
     poses = formats.read(json.loads((DEMO / "movenet_lightning.json").read_text()))
-    body = convert(columns(poses), get_skeleton("coco17"), get_skeleton("coco18"))[0].astype(float)
+    body = convert(poses.to_array(), get_skeleton("coco17"), get_skeleton("coco18"))[0].astype(float)
     body[np.isnan(body).any(-1)] = 0  # OpenPose's way to say that a joint is missing
     person = {"person_id": [-1], "pose_keypoints_2d": body.round(3).ravel().tolist(), "face_keypoints_2d": []}
     return {"version": 1.3, "people": [person]}
