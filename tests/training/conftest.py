@@ -100,8 +100,9 @@ def data(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def trunk_file(tmp_path_factory) -> Path:
-    """An untrained PP-TinyPose."""
+    """An untrained PP-TinyPose, whose maps are about as high as published ones."""
     pytest.importorskip("onnx")
     network = TinyPose()
     network(torch.zeros(1, 3, 64, 64))
+    network.layers[-1] = tuple(0.02 * values for values in network.layers[-1])
     return write_onnx(tmp_path_factory.mktemp("init") / "tinypose.onnx", network.layers)

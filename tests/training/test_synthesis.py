@@ -338,3 +338,50 @@ def test_drawn_from_the_seed_alone_and_inputs_stay(damage):
     assert not same(first, other).all()
     for name in ("poses", "area", "others", "predicted", "others_predicted"):
         np.testing.assert_array_equal(getattr(truth, name), getattr(before, name))
+
+
+@quick
+@given(seeds)
+def test_fling_takes_one_to_three_joints_into_the_image_or_all_into_its_corner(seed):
+    poses = random_poses(seed)
+    before, flung = poses.copy(), synthesis.fling(poses, 150, rng_of(seed))
+    moved = ~same(flung, poses)
+    np.testing.assert_array_equal(poses, before)
+    np.testing.assert_array_equal(np.isnan(flung), np.isnan(poses))
+    given = (~np.isnan(poses[..., 0])).sum(1)
+    assert (moved.sum(1) >= np.minimum(given, 1)).all()
+    assert (moved.sum(1) <= np.minimum(given, 3)).all()
+    assert ((flung[moved] >= 0) & (flung[moved] <= 150)).all()
+    cornered = [(flung[n, moved[n]] == 1).all() for n in range(len(poses))]
+    assert all(corner or not (flung[n, moved[n]] == 1).any() for n, corner in enumerate(cornered))
+
+
+def test_fling_takes_each_number_of_joints_and_a_third_into_the_corner():
+    poses = random_poses(count=3000, missing=0)
+    flung = synthesis.fling(poses, 150, rng_of(0))
+    moved = ~same(flung, poses)
+    assert np.bincount(moved.sum(1), minlength=4)[1:] / 3000 == pytest.approx(1 / 3, abs=0.04)
+    assert (flung == 1).all(-1).any(1).mean() == pytest.approx(1 / 3, abs=0.04)
+    assert moved.mean(0) == pytest.approx(2 / 19, abs=0.03)
+
+
+@quick
+@given(seeds)
+def test_exchanged_halves_are_the_nearest_others(seed):
+    truth = random_truth(seed)
+    others = truth.others.copy()
+    others[::3] = np.nan
+    mixed = synthesis.exchange_halves(truth.poses, others, rng_of(seed))
+    alone = np.isnan(others[:, 0]).all((1, 2))
+    assert alone.any()
+    assert np.isnan(mixed[alone]).all()
+    theirs, own = same(mixed, others[:, 0])[~alone], same(mixed, truth.poses)[~alone]
+    assert (theirs | own).all()
+
+
+def test_exchanged_halves_are_a_fifth_to_a_half():
+    poses = random_poses(count=2000, missing=0)
+    mixed = synthesis.exchange_halves(poses, poses[:, None] + 7, rng_of(0))
+    share = (~same(mixed, poses)).mean(1)
+    assert share.mean() == pytest.approx(0.35, abs=0.02)
+    assert 0.05 < np.percentile(share, 5) < 0.2 < 0.5 < np.percentile(share, 98) < 0.8
