@@ -142,7 +142,7 @@ class Moving(Refiner):
 
     def _look(self, views):
         self.seen.append((to_image(views.initial, views.matrices), to_image(views.shown, views.matrices)))
-        found = self.seen[-1][1].copy()
+        found = np.where(np.isnan(self.seen[-1][1]), self.seen[-1][0], self.seen[-1][1])
         found[np.nanmean(found[..., 0], 1) > 300, :, 0] -= 60
         with_scores = np.concatenate([np.nan_to_num(found), np.full((*found.shape[:2], 1), 0.9)], -1)
         return torch.from_numpy(with_scores.astype(np.float32))

@@ -15,6 +15,7 @@ from pose_refine.training.data import (
     People,
     box_area,
     join,
+    lend,
     load_images,
     nearest_others,
     read_coco,
@@ -353,3 +354,15 @@ def test_lsp_has_the_joints_of_its_table(lsp):
     known = [n in SKELETONS["lsp14"].joints for n in NETWORK.joints]
     assert (~np.isnan(lsp.keypoints[1, :, 0]) == known).all()
     assert set(SKELETONS["lsp14"].joints) - set(COCO_JOINTS) == {"upper_neck", "head_top"}
+
+
+def test_only_who_lends_is_lent_to():
+    people = people_of(np.arange(12).reshape(6, 2) * 10, range(6), ["a", "b"])
+    predicted = people.predicted.copy()
+    predicted[:, :, :, :2], predicted[..., 2] = people.keypoints[:, None] + 3, 0.5
+    predicted[[1, 4], 1] = np.nan
+    alike = replace(people, predicted=predicted, area=np.full(6, 9, np.float32))
+    lent = lend(alike, np.array([0, 1, 2]), np.random.default_rng(0))
+    assert np.isnan(lent.predicted[4, 1]).all()  # held out
+    np.testing.assert_allclose(lent.predicted[1, 1, :, :2], people.keypoints[1] + 3, atol=1e-4)
+    assert np.isnan(predicted[1, 1]).all()  # what was handed in is as it was

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from fakes.truth import random_truth
 from fakes.weights import lively, tiny_model
 
 from pose_refine.bodies import one_body
@@ -18,7 +17,6 @@ from pose_refine.training.data import load_images, read_training_sets
 from pose_refine.training.decision import (
     Cases,
     Inputs,
-    borrowed,
     collect,
     distance,
     fit,
@@ -257,22 +255,6 @@ def test_an_estimator_that_saw_nobody_held_out_gives_no_inputs(loaded):
     everybody = held_out_inputs(people, np.arange(7), np.random.default_rng(0), 128)
     assert all(len(s.rows) for s in sets)
     assert len(sets) < len(everybody)
-
-
-def test_borrowed_errors_are_those_made_on_others_in_shares_of_their_size():
-    truth = random_truth(count=40)
-    seen = ~np.isnan(truth.predicted[:, 1]).all((1, 2))
-    exact = replace(truth, predicted=truth.predicted.copy())
-    exact.predicted[..., :2] = exact.predicted[..., :2] * np.nan
-    shift = np.float32([0.1, -0.2]) * np.sqrt(truth.area)[:, None, None]
-    exact.predicted[seen, 1, :, :2] = (truth.poses + shift)[seen]
-    poses = borrowed(exact, 1, np.random.default_rng(0))
-    assert 5 < seen.sum() < 35
-    assert np.isnan(poses[seen]).all()
-    there = ~np.isnan(poses)
-    assert there[~seen].any((1, 2)).mean() > 0.9
-    np.testing.assert_allclose(poses[there], (truth.poses + shift)[there], rtol=1e-4, atol=1e-3)
-    assert np.isnan(borrowed(exact, 0, np.random.default_rng(0))).all()  # who saw nobody lends nothing
 
 
 def test_without_neck_takes_what_coco_lacks():

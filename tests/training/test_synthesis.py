@@ -1,5 +1,7 @@
 """Damage done on purpose: each kind does what it says, and nothing else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fakes.truth import random_poses, random_truth, rng_of
@@ -385,3 +387,22 @@ def test_exchanged_halves_are_a_fifth_to_a_half():
     share = (~same(mixed, poses)).mean(1)
     assert share.mean() == pytest.approx(0.35, abs=0.02)
     assert 0.05 < np.percentile(share, 5) < 0.2 < 0.5 < np.percentile(share, 98) < 0.8
+
+
+def test_borrowed_errors_are_those_made_on_others_in_shares_of_their_size():
+    truth = random_truth(count=40)
+    seen = ~np.isnan(truth.predicted[:, 1]).all((1, 2))
+    exact = replace(truth, predicted=truth.predicted.copy())
+    exact.predicted[..., :2] = exact.predicted[..., :2] * np.nan
+    shift = np.float32([0.1, -0.2]) * np.sqrt(truth.area)[:, None, None]
+    exact.predicted[seen, 1, :, :2] = (truth.poses + shift)[seen]
+    anybody, rng = np.ones(40, bool), np.random.default_rng(0)
+    poses = synthesis.borrowed(exact.poses, exact.area, exact.predicted[:, 1], anybody, rng)[..., :2]
+    assert 5 < seen.sum() < 35
+    assert np.isnan(poses[seen]).all()
+    there = ~np.isnan(poses)
+    assert there[~seen].any((1, 2)).mean() > 0.9
+    np.testing.assert_allclose(poses[there], (truth.poses + shift)[there], rtol=1e-4, atol=1e-3)
+    nobody = synthesis.borrowed(exact.poses, exact.area, exact.predicted[:, 0], anybody, rng)
+    assert np.isnan(nobody).all()  # who saw nobody lends nothing
+    assert np.isnan(synthesis.borrowed(exact.poses, exact.area, exact.predicted[:, 1], ~seen, rng)).all()

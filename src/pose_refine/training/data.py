@@ -21,7 +21,7 @@ from pose_refine.crops import GREY, OTHERS
 from pose_refine.opencv import path_for_opencv, told
 from pose_refine.skeletons import COCO_JOINTS, NETWORK, SKELETONS, convert
 from pose_refine.training.distributed import first
-from pose_refine.training.synthesis import Truth
+from pose_refine.training.synthesis import Truth, borrowed
 
 AREA_OF_BOX = 0.53  # a person's area over that of its box, where no area is annotated
 JHMDB_NAMES = {"r": "right", "l": "left"}
@@ -219,6 +219,18 @@ def unseen(people: People, held: AnyArray, data: Path) -> AnyArray:
             f"{data}: nobody is held out; expected images of coco/, mpii/ or lsp_extended/ with people, 17 or more"
         )
     return rows
+
+
+def lend(people: People, lenders: AnyArray, rng: np.random.Generator) -> People:
+    """Poses for those among `lenders` (rows) whom an estimator has not seen: its errors on the others of them."""
+    among = np.zeros(len(people.area), dtype=bool)
+    among[lenders] = True
+    predicted = people.predicted.copy()
+    for e in range(len(people.estimators)):
+        lent = borrowed(people.keypoints, people.area, people.predicted[:, e], among, rng)
+        chosen = among & np.isfinite(lent[..., 0]).any(1)
+        predicted[chosen, e] = lent[chosen]
+    return replace(people, predicted=predicted)
 
 
 def nearest_others(people: People) -> AnyArray:

@@ -31,7 +31,7 @@ from pose_refine.training.batches import coarser, cut
 from pose_refine.training.data import People, nearest_others, of_others, take
 from pose_refine.training.heldout import in_crops
 from pose_refine.training.synthesis import (
-    Truth,
+    borrowed,
     exchange_halves,
     fling,
     initial_poses,
@@ -121,7 +121,9 @@ def held_out_inputs(people: People, rows: AnyArray, rng: np.random.Generator, si
     real += [(exchange_halves(poses, others, rng), others) for poses, others in given[:1]]
     made = [initial_poses(truth, rng)[:2] for _ in range(DRAWS)]
     made += [(truth.poses, truth.others), (nearly_perfect(truth, rng), truth.others)]
-    made += [(without_neck(borrowed(truth, e, rng)), truth.others) for e in range(len(people.estimators))]
+    anybody = np.ones(len(rows), dtype=bool)
+    lent = [borrowed(truth.poses, truth.area, given, anybody, rng)[..., :2] for given in truth.predicted.swapaxes(0, 1)]
+    made += [(without_neck(poses), truth.others) for poses in lent]
     sets = [(*pair, True) for pair in plain + real] + [(*pair, False) for pair in made]
     few = [*range(0, len(plain), 2), len(plain) + len(real) + DRAWS]  # every other estimator's, and perfect ones
     resolutions = [(i, 1) for i in range(len(sets))] + [(i, COARSE[n % len(COARSE)]) for n, i in enumerate(few)]
@@ -136,21 +138,6 @@ def drawn(rows: AnyArray, given: tuple[Floats, Floats, bool], coarse: int, rng: 
     some = np.sort(rng.permutation(some)[:SOME])
     near = one_body(others[some].reshape(-1, *poses.shape[1:])).reshape(others[some].shape)  # as `Scene` shows them
     return Inputs(rows[some], poses[some], near, real, one_body(poses[some]), coarse)
-
-
-def borrowed(truth: Truth, estimator: int, rng: np.random.Generator) -> Floats:
-    """Poses (R, K, 2) of those people whom the estimator has not seen: its errors on others, in shares of their size.
-
-    The network's trunk remembers COCO's photographs, not those of the other sets, for which most estimators gave no
-    poses: so they are judged by these, too.
-    """
-    predicted, size = truth.predicted[:, estimator, :, :2], np.sqrt(truth.area)[:, None, None]
-    seen = np.isfinite(predicted).any((1, 2), keepdims=True)
-    if seen.all() or not seen.any():
-        return np.full_like(truth.poses, np.nan)
-    donors = rng.choice(np.flatnonzero(seen), len(size))
-    error = (predicted[donors] - truth.poses[donors]) / size[donors]
-    return np.where(seen, np.float32(np.nan), truth.poses + error * size).astype(np.float32)
 
 
 def without_neck(poses: Floats) -> Floats:

@@ -19,7 +19,7 @@ from pose_refine.network import LIMB_JOINTS, Network, NetworkConfig
 from pose_refine.skeletons import NETWORK, SIGMAS
 from pose_refine.training import distributed
 from pose_refine.training.batches import Batch, make_batch
-from pose_refine.training.data import load_images, nearest_others, read_training_sets, split_by_image, unseen
+from pose_refine.training.data import lend, load_images, nearest_others, read_training_sets, split_by_image, unseen
 from pose_refine.training.heldout import watch
 from pose_refine.training.tinypose import load_start
 
@@ -186,6 +186,7 @@ def train(settings: Settings) -> Network:
     images = images.to(settings.device)
     rows_train, rows_held = split_by_image(people)
     rows_held = unseen(people, rows_held, settings.data)
+    people = lend(people, rows_train, np.random.default_rng(settings.seed))
     others = nearest_others(people)
     chance = people.weight[rows_train].astype(np.float64) / people.weight[rows_train].sum(dtype=np.float64)
     watched = np.random.default_rng(0).permutation(rows_held)[: settings.watch_people]

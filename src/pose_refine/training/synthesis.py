@@ -115,6 +115,32 @@ def exchange_halves(poses: Floats, others: Floats, rng: Generator) -> Floats:
     return np.where(~alone, mixed_up, np.float32(np.nan)).astype(np.float32)
 
 
+def borrowed(poses: Floats, area: Floats, predicted: Floats, lenders: AnyArray, rng: Generator) -> Floats:
+    """What an estimator might say of people whom it has not seen: its errors on others, in shares of their size.
+
+    The network's trunk remembers COCO's photographs, not those of the other sets, for which most estimators gave no
+    poses: so it learns and is judged on these, too.
+
+    Args:
+        poses: (B, K, 2) ground truth.
+        area: (B,) squared pixels.
+        predicted: (B, K, 3) x, y, score that the estimator gave, NaN where it gave none.
+        lenders: (B,) whose errors may be taken.
+        rng: Source of randomness.
+
+    Returns:
+        (B, K, 3); NaN for people whom it has seen.
+    """
+    seen: AnyArray = np.isfinite(predicted[..., 0]).any(1)
+    known = np.flatnonzero(seen & lenders)
+    if seen.all() or not len(known):
+        return np.full_like(predicted, np.nan)
+    lender, size = rng.choice(known, len(poses)), np.sqrt(area)[:, None, None]
+    lent = predicted[lender].copy()
+    lent[..., :2] = poses + (lent[..., :2] - poses[lender]) / size[lender] * size
+    return np.where(seen[:, None, None], np.float32(np.nan), lent).astype(np.float32)
+
+
 def remove_unsure(poses: Floats, scores: Floats, rng: Generator, *, most: float = 0.4) -> Floats:
     """What thresholding an estimator's scores does: the lowest-scored share of a pose, up to `most`, is missing."""
     ranks = np.where(np.isnan(scores), np.inf, scores).argsort(1).argsort(1)
@@ -149,8 +175,9 @@ class Truth:
 
 
 # Shares of each kind of initial pose. PERFECT keeps right joints right; REAL is what users have.
-REAL, SYNTHETIC, PERFECT = 0.88, 0.08, 0.04
-POSELESS = 0.12  # and of all samples, those that show no pose map at all
+REAL, SYNTHETIC, PERFECT = 0.85, 0.08, 0.07
+EXCHANGED = 0.04  # and of all samples, those with up to half a pose on the nearest neighbour
+POSELESS = 0.18  # and of all samples, those that show no pose map at all
 ALONE, UNSEEN = 0.25, 0.15  # shares of samples that are shown nobody else; and of the others, not found by anyone
 TWICE = 0.05  # share of samples with the same person a second time among the others, as detectors do
 BELIEVED = (
@@ -257,5 +284,7 @@ def initial_poses(truth: Truth, rng: Generator) -> tuple[Floats, Floats, AnyArra
     poses = np.where(kind == 0, real, np.where(kind == 1, synthetic, perfect))
     empty = np.isnan(poses).all((1, 2), keepdims=True)
     poses = np.where(empty, synthetic, poses)
+    halves = exchange_halves(poses, truth.others, rng)
+    poses = mixed(poses, np.where(np.isnan(halves).all((1, 2), keepdims=True), poses, halves), EXCHANGED, rng)
     others = shown_others(truth, estimators, (kind == 0)[:, 0, 0], rng)
     return poses.astype(np.float32), others, rng.random(len(poses)) < POSELESS
