@@ -6,7 +6,7 @@ from pathlib import Path
 
 import ray
 
-from pose_refine.on_ray import RefineBatch
+from pose_refine.integrations.ray import RefineBatch
 
 EPILOG = """\
 TABLE: Parquet or JSON lines (.jsonl, .json), one row an image; columns `image` (a path that every machine can read),

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from pose_refine import Refiner, api, refine, weights
-from pose_refine.model import Model
-from pose_refine.network import NetworkConfig
+from pose_refine import Refiner, api, refine
+from pose_refine.nn import weights
+from pose_refine.nn.model import Model
+from pose_refine.nn.network import NetworkConfig
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
 POSE = np.random.default_rng(1).uniform(50, 250, (2, 17, 3)).astype(np.float32)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from movenet import MOVENET_JOINTS, Head, MoveNet, Trunk, conv, read_tensors
 from safetensors.torch import save_file
 
-from pose_refine.crops import GREY
+from pose_refine.crops.geometry import GREY
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 TRUNKS, DATA = SHARED / "trunks", SHARED / "data"

@@ -13,9 +13,9 @@ import writing
 from figures import Compared
 from runs import DevSet
 
-from pose_refine import weights
 from pose_refine.metrics.oks import sigmas_of
-from pose_refine.network import Network, NetworkConfig
+from pose_refine.nn import weights
+from pose_refine.nn.network import Network, NetworkConfig
 from pose_refine.training.data import People
 
 AREA, SIGMAS = 10_000.0, sigmas_of("coco17")

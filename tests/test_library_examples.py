@@ -14,9 +14,10 @@ from fakes import kinds, mmpose
 from fakes.supervision import KeyPoints
 from fakes.ultralytics import Results
 
-from pose_refine import Refiner, weights
-from pose_refine.model import Model
-from pose_refine.network import NetworkConfig
+from pose_refine import Refiner
+from pose_refine.nn import weights
+from pose_refine.nn.model import Model
+from pose_refine.nn.network import NetworkConfig
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SIZE = kinds.SHAPE

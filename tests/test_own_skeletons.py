@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from pose_refine import Poses, Refiner, Skeleton
-from pose_refine.model import Model
-from pose_refine.network import NetworkConfig
+from pose_refine.nn.model import Model
+from pose_refine.nn.network import NetworkConfig
 from pose_refine.skeletons import SKELETONS, get_skeleton
 
 ARM = Skeleton("arm", ["LShoulder", "left elbow", "wrist_l", "watch", "neck"], limbs=[("LShoulder", "watch")])

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import pose_refine
 from pose_refine import Poses, Refiner, photographs
-from pose_refine.crops import to_image
-from pose_refine.model import Model
-from pose_refine.network import NetworkConfig
+from pose_refine.crops.geometry import to_image
+from pose_refine.nn.model import Model
+from pose_refine.nn.network import NetworkConfig
 
 RNG = np.random.default_rng(0)
 IMAGE = np.zeros((300, 400, 3), np.uint8)

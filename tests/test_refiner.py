@@ -8,8 +8,9 @@ import pytest
 import torch
 
 import pose_refine
-from pose_refine import Poses, Refiner, backends, refine
-from pose_refine.crops import to_image
+from pose_refine import Poses, Refiner, refine
+from pose_refine.crops.geometry import to_image
+from pose_refine.nn import backends
 from pose_refine.skeletons import MPII_CONVENTION, SKELETONS
 
 RNG = np.random.default_rng(0)

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from pose_refine import backends, weights
 from pose_refine.arguments import Color
-from pose_refine.images import Image
+from pose_refine.files.images import Image
+from pose_refine.nn import backends, weights
 from pose_refine.refiner import Refiner, load_source
 from pose_refine.skeletons import AnySkeleton
 

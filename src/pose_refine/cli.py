@@ -5,9 +5,9 @@ import logging
 import sys
 
 from pose_refine import __version__
-from pose_refine.backends import keep_memory
 from pose_refine.commands import convert, demo, errors, evaluate, export, folder, info, publish, report, run, video
-from pose_refine.opencv import told
+from pose_refine.files.opencv import told
+from pose_refine.nn.backends import keep_memory
 
 log = logging.getLogger("pose_refine")
 COMMANDS = (demo, run, folder, video, report, evaluate, errors, convert, export, publish, info)

@@ -12,13 +12,13 @@ from tqdm import tqdm
 
 from pose_refine import formats
 from pose_refine._types import AnyArray, Bytes, Floats, Shape
-from pose_refine.ahead import read_ahead, said_of, until_error
 from pose_refine.arguments import Color, integer
-from pose_refine.crops import far_off, where_to_cut
-from pose_refine.images import Image, check_color, read_image
+from pose_refine.crops.batches import Picture, Scene
+from pose_refine.crops.geometry import far_off, where_to_cut
+from pose_refine.files.ahead import read_ahead, said_of, until_error
+from pose_refine.files.images import Image, check_color, read_image
 from pose_refine.poses import Poses, Refinement
-from pose_refine.questions import Question, answer, ask, hand_back
-from pose_refine.scenes import Picture, Scene
+from pose_refine.prepared import Question, answer, ask, hand_back
 from pose_refine.skeletons import MPII_CONVENTION, AnySkeleton, get_skeleton
 
 END: Any = object()

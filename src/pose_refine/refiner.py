@@ -11,20 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pose_refine import backends, formats
+from pose_refine import formats
 from pose_refine._types import AnyArray, Floats
 from pose_refine.arguments import Backend, Color, Mode, Smooth
-from pose_refine.crops import to_image
-from pose_refine.device_crops import upload
-from pose_refine.frames import Frames
-from pose_refine.images import Image, read_image
-from pose_refine.model import Model, Prompt
-from pose_refine.onnx_model import OnnxModel
+from pose_refine.crops.batches import Scene, Views, batches
+from pose_refine.crops.geometry import to_image
+from pose_refine.crops.on_device import upload
+from pose_refine.files.images import Image, read_image
+from pose_refine.nn import backends
+from pose_refine.nn.model import Model, Prompt
+from pose_refine.nn.onnx_model import OnnxModel
 from pose_refine.photographs import Wanted, prepare, refined, written
 from pose_refine.photographs import refine_many as refine_many_with
 from pose_refine.poses import Refinement
-from pose_refine.scenes import Scene, Views, batches
 from pose_refine.skeletons import NETWORK, AnySkeleton
+from pose_refine.video.frames import Frames
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -282,7 +283,8 @@ class Refiner:
             ValueError: Frames, poses or ids that are not as they should be; poses for more frames than there are, or
                 for fewer: then all frames that have both have been yielded.
         """
-        from pose_refine import looking, video  # which are built upon this module
+        from pose_refine.video import pipeline as video
+        from pose_refine.video import stages as looking
 
         settings = looking.Settings(
             skeleton, format, to, fps, mode, threshold, smooth, ahead, looks, recover=recover, batch_size=batch_size
@@ -312,7 +314,8 @@ class Refiner:
         progress: bool = False,
     ) -> Iterator[Refinement]:
         """As `refine_video`, but yields what was changed and how sure it is, with identities: `.poses.ids`."""
-        from pose_refine import looking, video
+        from pose_refine.video import pipeline as video
+        from pose_refine.video import stages as looking
 
         settings = looking.Settings(
             skeleton, format, to, fps, mode, threshold, smooth, ahead, looks, recover=recover, batch_size=batch_size

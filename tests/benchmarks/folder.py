@@ -21,7 +21,7 @@ import torch
 
 from pose_refine import Poses
 from pose_refine.cli import main as pose_refine
-from pose_refine.network import Network
+from pose_refine.nn.network import Network
 from pose_refine.skeletons import convert, get_skeleton
 from pose_refine.training.data import People, read_coco
 

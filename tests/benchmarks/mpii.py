@@ -34,9 +34,10 @@ from tinypose import TinyPose
 from tqdm import tqdm
 from writing import PARTIAL, Progress, chosen, rounded
 
-from pose_refine import Refiner, weights
+from pose_refine import Refiner
 from pose_refine.metrics.groups import group_means
 from pose_refine.metrics.pckh import HIT, NOT_COUNTED, head_distance, head_size, pckh
+from pose_refine.nn import weights
 from pose_refine.skeletons import NETWORK, SKELETONS, convert
 from pose_refine.training.data import People, box_area
 

@@ -35,8 +35,9 @@ from torch import Tensor
 from tqdm import tqdm
 from writing import PARTIAL, Progress, chosen, rounded
 
-from pose_refine import Refiner, weights
-from pose_refine.scenes import Views
+from pose_refine import Refiner
+from pose_refine.crops.batches import Views
+from pose_refine.nn import weights
 
 REMOVED = 0.2  # share of a person's joints, the lowest-scored, that recovery is measured on
 # How each set is read, and the rows of the paper that it stands for.

@@ -35,7 +35,8 @@ from runs import DevSet, Step, read_coco_dev, read_rgb, refined, run_all
 from tqdm import tqdm
 from writing import PARTIAL, Progress, chosen, rounded
 
-from pose_refine import Refiner, weights
+from pose_refine import Refiner
+from pose_refine.nn import weights
 
 COUNTS = (1, 2, 3)  # joints of a person that are wrong
 QUARTERS = {90: 1, 180: 2, 270: 3}

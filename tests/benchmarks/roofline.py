@@ -18,8 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.benchmark import Timer
 from writing import table
 
-from pose_refine.backends import keep_memory
-from pose_refine.network import Network, NetworkConfig
+from pose_refine.nn.backends import keep_memory
+from pose_refine.nn.network import Network, NetworkConfig
 
 SIDE = 4096  # of the matrices
 COPIED = 1 << 26  # numbers

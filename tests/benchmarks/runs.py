@@ -11,8 +11,8 @@ from tinypose import TinyPose, boxes_of
 from tqdm import tqdm
 
 from pose_refine import Refiner
-from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH, MARGIN, crop_matrices, where_to_cut
-from pose_refine.scenes import Picture, Scene
+from pose_refine.crops.batches import Picture, Scene
+from pose_refine.crops.geometry import CROP_HEIGHT, CROP_WIDTH, MARGIN, crop_matrices, where_to_cut
 from pose_refine.skeletons import MPII_CONVENTION, NETWORK, SKELETONS, convert
 from pose_refine.training.data import People, read_coco, read_lsp, select
 

@@ -28,11 +28,12 @@ import writing
 from quality import machine
 from torch import Tensor, nn
 
-from pose_refine import Refiner, crops
-from pose_refine.backends import keep_memory
-from pose_refine.encoding import DOUBT
-from pose_refine.model import Model
-from pose_refine.network import NetworkConfig
+from pose_refine import Refiner
+from pose_refine.crops import geometry as crops
+from pose_refine.nn.backends import keep_memory
+from pose_refine.nn.encoding import DOUBT
+from pose_refine.nn.model import Model
+from pose_refine.nn.network import NetworkConfig
 
 OUT, PAGE = Path(__file__).with_name("speed.json"), Path(__file__).resolve().parents[2] / "docs/speed.md"
 BEGIN, END = "<!-- speed: written by tests/benchmarks/speed.py -->", "<!-- /speed -->"
@@ -86,7 +87,7 @@ def crowd(people: int, shape: tuple[int, int] = (1080, 1920)) -> tuple[np.ndarra
 
 def refiner_of(views: int, folder: Path, backend: str, where: Where) -> Refiner:
     """With random weights."""
-    from pose_refine import weights
+    from pose_refine.nn import weights
 
     torch.manual_seed(0)
     weights.save(Model(NetworkConfig(), views=views), "random", folder)

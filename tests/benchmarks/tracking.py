@@ -24,14 +24,15 @@ from runs import SIDE, square_maps
 from tqdm import tqdm
 
 from pose_refine import Refiner
-from pose_refine.crops import CROP_WIDTH, cut_crops, to_image
-from pose_refine.looking import SURE
+from pose_refine.crops.cutting import cut_crops
+from pose_refine.crops.geometry import CROP_WIDTH, to_image
 from pose_refine.metrics.groups import mean_of_defined
 from pose_refine.metrics.multi_person import Frame
 from pose_refine.metrics.posetrack import pose_ap, tracking
 from pose_refine.skeletons import NETWORK, SKELETONS, convert
-from pose_refine.tracking import Linker
 from pose_refine.training.data import People, read_coco
+from pose_refine.video.linking import Linker
+from pose_refine.video.stages import SURE
 
 JOINTS = [0, *range(5, 17)]  # of COCO's: nose and limbs
 HEIGHT, WIDTH, FPS = 384, 640, 25.0

@@ -20,9 +20,9 @@ import numpy as np
 from tqdm import tqdm
 
 from pose_refine import Refiner
-from pose_refine.looking import Looker, Settings
 from pose_refine.skeletons import NETWORK
-from pose_refine.video import analyze_frames
+from pose_refine.video.pipeline import analyze_frames
+from pose_refine.video.stages import Looker, Settings
 
 JOINTS = range(5, 17)  # the network's limb joints: all but the head's
 TRUTH = [f"{NETWORK.joints[k][0]}_{NETWORK.joints[k].split('_')[1]}" for k in JOINTS]  # r_shoulder as the data calls it

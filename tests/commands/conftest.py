@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from fakes.weights import tiny_model
 
-from pose_refine import weights
 from pose_refine.cli import main
+from pose_refine.nn import weights
 from pose_refine.skeletons import SKELETONS
 
 SIDE = 96  # pixels of a frame

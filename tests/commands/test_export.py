@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pose_refine import weights
 from pose_refine.cli import main
+from pose_refine.nn import weights
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pose_refine.commands.journal import Journal
+from pose_refine.commands._journal import Journal
 
 COUNT = 2
 
@@ -64,7 +64,7 @@ def test_what_was_written_is_read_under_the_lock(tmp_path):
 def test_a_journal_that_its_owner_removed_is_made_anew(tmp_path, monkeypatch):
     """Who waited for a file that is gone must not take it for the lock."""
     path = tmp_path / ".journal.jsonl"
-    from pose_refine.commands import journal
+    from pose_refine.commands import _journal as journal
 
     lock, tried = journal._lock, []
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pose_refine.commands.matching import list_files, match_files, match_names
+from pose_refine.commands._matching import list_files, match_files, match_names
 
 # Images that are there, the name of the poses, and the image: a name, None (missing), or ... (ambiguous).
 FILES = {

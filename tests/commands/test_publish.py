@@ -13,10 +13,10 @@ import yaml
 from fakes.hub_upload import UploadHub
 from fakes.weights import flip_a_bit
 
-from pose_refine import weights
 from pose_refine.cli import main
-from pose_refine.model import Model
-from pose_refine.network import NetworkConfig
+from pose_refine.nn import weights
+from pose_refine.nn.model import Model
+from pose_refine.nn.network import NetworkConfig
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pose_refine import Poses, Refiner
-from pose_refine.looking import Looker
 from pose_refine.poses import Refinement
+from pose_refine.video.stages import Looker
 
 COUNT = 6
 SIDE = 96  # pixels, as in conftest.py

@@ -2,8 +2,8 @@
 
 import torch
 
-from pose_refine.model import Model
-from pose_refine.network import NetworkConfig
+from pose_refine.nn.model import Model
+from pose_refine.nn.network import NetworkConfig
 
 
 def tiny_model(seed=0, **shape):

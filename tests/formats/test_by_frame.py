@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pose_refine import formats
-from pose_refine.formats import documents
-from pose_refine.frames import named_poses
+from pose_refine.formats.common import documents
+from pose_refine.video.frames import named_poses
 
 FLAT = [10.0, 20.0, 0.5] * 18
 ENTRY = {"keypoints": [[10.0, 20.0]] * 17, "keypoint_scores": [0.5] * 17}

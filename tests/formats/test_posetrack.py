@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pose_refine import Poses, formats, refine
 from pose_refine.formats import posetrack
-from pose_refine.formats.documents import frames
+from pose_refine.formats.common.documents import frames
 from pose_refine.skeletons import SKELETONS
 
 PLAIN = settings(deadline=None, max_examples=60)

@@ -8,8 +8,8 @@ import pytest
 from fakes.kinds import KINDS, SHAPE, joints_of
 
 from pose_refine import Poses, formats
-from pose_refine.formats import documents
-from pose_refine.formats.identities import tracks_of, write_ids
+from pose_refine.formats.common import documents
+from pose_refine.formats.common.identities import tracks_of, write_ids
 
 MARKS = ((0, 0, 0), (0, 0, 0.25), (-1, -1, 0), (-1, -1, 0.5), (-1, -1, -1))
 COUNTS = (15, 16, 17, 18, 24, 25, 26, 133, 134, 135, 136)

@@ -6,10 +6,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from pose_refine.formats import people
+from pose_refine.metrics import ground_truth as people
 from pose_refine.metrics.groups import group_means, mean_of_defined
+from pose_refine.metrics.matching import frames, pair
 from pose_refine.metrics.multi_person import average_precision
-from pose_refine.metrics.pairs import frames, pair
 from pose_refine.metrics.pckh import head_size, pckh
 from pose_refine.metrics.posetrack import pose_ap, tracking
 from pose_refine.skeletons import get_skeleton

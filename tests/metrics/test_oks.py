@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from pose_refine.formats import people
+from pose_refine.metrics import ground_truth as people
+from pose_refine.metrics.matching import oks_arrays, pair
 from pose_refine.metrics.oks import MEASURES, oks, oks_ap, oks_recall, sigmas_of, similarity
-from pose_refine.metrics.pairs import oks_arrays, pair
 from pose_refine.skeletons import SIGMAS
 
 NAN = float("nan")

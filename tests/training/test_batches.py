@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH, GREY, crop_matrices, cut_crops, to_crop
-from pose_refine.encoding import DOUBT
+from pose_refine.crops.cutting import cut_crops
+from pose_refine.crops.geometry import CROP_HEIGHT, CROP_WIDTH, GREY, crop_matrices, to_crop
+from pose_refine.nn.encoding import DOUBT
 from pose_refine.skeletons import NETWORK
 from pose_refine.training import batches
 from pose_refine.training.batches import BLURRED, coarser, cut, cut_off, make_batch, mirrored

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fakes.stickman import stickman
 
-from pose_refine.crops import GREY
+from pose_refine.crops.geometry import GREY
 from pose_refine.skeletons import COCO_JOINTS, NETWORK, SKELETONS
 from pose_refine.training.data import (
     SETS,

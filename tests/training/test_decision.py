@@ -7,9 +7,9 @@ import pytest
 import torch
 from fakes.weights import lively, tiny_model
 
-from pose_refine.bodies import one_body
-from pose_refine.crops import crop_boxes, crop_matrices, scales, to_crop
-from pose_refine.model import EVIDENCE, HYPOTHESES, Decision, Prompt, blend, look, near
+from pose_refine.crops.bodies import one_body
+from pose_refine.crops.geometry import crop_boxes, crop_matrices, scales, to_crop
+from pose_refine.nn.model import EVIDENCE, HYPOTHESES, Decision, Prompt, blend, look, near
 from pose_refine.skeletons import NETWORK, SIGMAS
 from pose_refine.training import decision as decision_module
 from pose_refine.training.batches import cut

@@ -5,8 +5,8 @@ import pytest
 import torch
 from fakes.weights import lively, tiny_model
 
-from pose_refine.crops import crop_boxes
-from pose_refine.network import Network
+from pose_refine.crops.geometry import crop_boxes
+from pose_refine.nn.network import Network
 from pose_refine.skeletons import NETWORK
 from pose_refine.training import heldout
 from pose_refine.training.data import load_images, nearest_others, of_others, read_training_sets

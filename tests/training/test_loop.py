@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from pose_refine import weights
-from pose_refine.network import LIMB_JOINTS, Network, NetworkConfig
+from pose_refine.nn import weights
+from pose_refine.nn.network import LIMB_JOINTS, Network, NetworkConfig
 from pose_refine.skeletons import NETWORK, SIGMAS
 from pose_refine.training import decision, export, heldout, loop
 from pose_refine.training.batches import Batch

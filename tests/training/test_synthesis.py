@@ -8,7 +8,7 @@ from fakes.truth import random_poses, random_truth, rng_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pose_refine.encoding import DOUBT
+from pose_refine.nn.encoding import DOUBT
 from pose_refine.skeletons import NETWORK, SIGMAS
 from pose_refine.training import synthesis
 from pose_refine.training.synthesis import oks_radius

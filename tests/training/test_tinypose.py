@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from fakes.tinypose import MEAN, STD, TinyPose, write_onnx
 from fakes.weights import tiny_model
 
-from pose_refine import weights
-from pose_refine.network import Network, NetworkConfig
+from pose_refine.nn import weights
+from pose_refine.nn.network import Network, NetworkConfig
 from pose_refine.training.tinypose import SHARPNESS, load_start, normalize, read_layers
 
 onnx = pytest.importorskip("onnx")

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from pose_refine import formats
-from pose_refine.commands.common import Commands, add_overwrite, add_parser, add_poses_options, people
-from pose_refine.files import STREAM, check_free, encode_poses, read_poses, write_whole
+from pose_refine.commands._common import Commands, add_overwrite, add_parser, add_poses_options, people
+from pose_refine.files.names import OPENPOSE_ENDING
+from pose_refine.files.pose_files import STREAM, check_free, encode_poses, read_poses, write_whole
 from pose_refine.formats import openpose
-from pose_refine.names import OPENPOSE_ENDING
 from pose_refine.skeletons import SKELETONS
 
 log = logging.getLogger("pose_refine")

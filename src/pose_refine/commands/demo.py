@@ -10,9 +10,9 @@ import numpy as np
 
 from pose_refine import formats, viz
 from pose_refine._types import Bytes
-from pose_refine.commands.common import Commands, add_overwrite, add_parser, add_refiner_options, summary
-from pose_refine.files import check_free, encode_picture, write_whole
-from pose_refine.images import read_image
+from pose_refine.commands._common import Commands, add_overwrite, add_parser, add_refiner_options, summary
+from pose_refine.files.images import read_image
+from pose_refine.files.pose_files import check_free, encode_picture, write_whole
 from pose_refine.poses import Poses
 from pose_refine.refiner import Refiner
 from pose_refine.skeletons import get_skeleton

@@ -10,13 +10,14 @@ import numpy as np
 from tqdm import tqdm
 
 from pose_refine._types import Doubles
-from pose_refine.commands import error_words, evaluate
-from pose_refine.commands.common import Commands, add_overwrite, add_parser
-from pose_refine.commands.error_page import page
-from pose_refine.files import STREAM, check_free, write_whole
-from pose_refine.formats.people import People
+from pose_refine.commands import _error_words as error_words
+from pose_refine.commands import evaluate
+from pose_refine.commands._common import Commands, add_overwrite, add_parser
+from pose_refine.commands._error_page import page
+from pose_refine.files.pose_files import STREAM, check_free, write_whole
 from pose_refine.metrics.errors import Judged, judge, together
-from pose_refine.metrics.pairs import Pair, joints_in, never_predicted
+from pose_refine.metrics.ground_truth import People
+from pose_refine.metrics.matching import Pair, joints_in, never_predicted
 from pose_refine.metrics.pckh import there
 from pose_refine.skeletons import NETWORK
 from pose_refine.training.data import box_area

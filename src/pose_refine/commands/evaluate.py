@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from pose_refine.commands import figures
-from pose_refine.commands.common import (
+from pose_refine.commands import _figures as figures
+from pose_refine.commands._common import (
     Commands,
     add_category_option,
     add_overwrite,
@@ -20,12 +20,14 @@ from pose_refine.commands.common import (
     add_recover_option,
     add_refiner_options,
 )
-from pose_refine.commands.matching import list_files, match_names, matched
-from pose_refine.commands.pipeline import Frame, Tally, refine_frames
-from pose_refine.files import STREAM, check_free, write_whole
-from pose_refine.formats import documents, mpii, people
-from pose_refine.formats.people import People
-from pose_refine.metrics.pairs import Pair, pair, shown
+from pose_refine.commands._matching import list_files, match_names, matched
+from pose_refine.commands._pipeline import Frame, Tally, refine_frames
+from pose_refine.files.pose_files import STREAM, check_free, write_whole
+from pose_refine.formats import mpii
+from pose_refine.formats.common import documents
+from pose_refine.metrics import ground_truth as people
+from pose_refine.metrics.ground_truth import People
+from pose_refine.metrics.matching import Pair, pair, shown
 from pose_refine.refiner import Refiner
 from pose_refine.skeletons import SKELETONS
 

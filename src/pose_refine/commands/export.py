@@ -4,10 +4,10 @@ import argparse
 import logging
 from pathlib import Path
 
-from pose_refine import weights
-from pose_refine.commands.common import Commands, add_flip_option, add_overwrite, add_parser
-from pose_refine.files import STREAM, check_free, write_whole
-from pose_refine.onnx_model import SUFFIX, to_onnx
+from pose_refine.commands._common import Commands, add_flip_option, add_overwrite, add_parser
+from pose_refine.files.pose_files import STREAM, check_free, write_whole
+from pose_refine.nn import weights
+from pose_refine.nn.onnx_model import SUFFIX, to_onnx
 
 log = logging.getLogger("pose_refine")
 EPILOG = """\

@@ -5,9 +5,9 @@ import logging
 from pathlib import Path
 
 from pose_refine import __version__
-from pose_refine.backends import locate
-from pose_refine.commands import many_files, one_document
-from pose_refine.commands.common import (
+from pose_refine.commands import _many_files as many_files
+from pose_refine.commands import _one_document as one_document
+from pose_refine.commands._common import (
     Commands,
     add_category_option,
     add_overwrite,
@@ -16,7 +16,8 @@ from pose_refine.commands.common import (
     add_recover_option,
     add_refiner_options,
 )
-from pose_refine.commands.pipeline import Tally
+from pose_refine.commands._pipeline import Tally
+from pose_refine.nn.backends import locate
 from pose_refine.refiner import Refiner
 
 log = logging.getLogger("pose_refine")

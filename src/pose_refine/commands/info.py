@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from pose_refine import weights
-from pose_refine.commands.common import Commands, add_parser
+from pose_refine.commands._common import Commands, add_parser
+from pose_refine.nn import weights
 from pose_refine.skeletons import NETWORK
 
 CARD = "README.md"

@@ -9,11 +9,11 @@ from fnmatch import fnmatch
 from pathlib import Path
 from string import Template
 
-from pose_refine import weights
-from pose_refine.commands.common import Commands, add_parser
+from pose_refine.commands._common import Commands, add_parser
 from pose_refine.commands.info import CARD
-from pose_refine.model import Model
-from pose_refine.report import packaged
+from pose_refine.nn import weights
+from pose_refine.nn.model import Model
+from pose_refine.viz.report import packaged
 
 log = logging.getLogger("pose_refine")
 SENT = (weights.CONFIG, weights.TENSORS, CARD, "LICENSE", "NOTICE", "*.jsonl", "*.png", "*.jpg")

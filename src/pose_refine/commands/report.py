@@ -11,7 +11,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from pose_refine import formats
 from pose_refine._types import Bytes
-from pose_refine.commands.common import (
+from pose_refine.commands._common import (
     Commands,
     add_category_option,
     add_overwrite,
@@ -19,17 +19,17 @@ from pose_refine.commands.common import (
     add_poses_options,
     people,
 )
-from pose_refine.commands.matching import list_files, match_files, matched, shown
-from pose_refine.commands.one_document import images_of, read_annotations
-from pose_refine.commands.pipeline import describe
-from pose_refine.files import check_free, read_poses
-from pose_refine.formats import documents
-from pose_refine.frames import not_many
-from pose_refine.images import read_image
-from pose_refine.names import POSE_SUFFIXES
+from pose_refine.commands._matching import list_files, match_files, matched, shown
+from pose_refine.commands._one_document import images_of, read_annotations
+from pose_refine.commands._pipeline import describe
+from pose_refine.files.images import read_image
+from pose_refine.files.names import POSE_SUFFIXES
+from pose_refine.files.pose_files import check_free, read_poses
+from pose_refine.formats.common import documents
 from pose_refine.poses import Refinement
-from pose_refine.questions import compare
-from pose_refine.report import write_report
+from pose_refine.prepared import compare
+from pose_refine.video.frames import not_many
+from pose_refine.viz.report import write_report
 
 log = logging.getLogger("pose_refine")
 Pair = tuple[str, Path, Any, Any]  # name, image, poses before and after: files, or what would be in them

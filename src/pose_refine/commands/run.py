@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pose_refine import viz
-from pose_refine.commands.common import (
+from pose_refine.commands._common import (
     Commands,
     add_category_option,
     add_overwrite,
@@ -18,9 +18,9 @@ from pose_refine.commands.common import (
     add_refiner_options,
     summary,
 )
-from pose_refine.commands.pipeline import refine_frame
-from pose_refine.files import STREAM, check_free, encode_picture, encode_poses, read_input, write_whole
-from pose_refine.images import read_image
+from pose_refine.commands._pipeline import refine_frame
+from pose_refine.files.images import read_image
+from pose_refine.files.pose_files import STREAM, check_free, encode_picture, encode_poses, read_input, write_whole
 from pose_refine.refiner import Refiner
 from pose_refine.skeletons import SKELETONS
 

@@ -19,8 +19,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from pose_refine import __version__, formats
 from pose_refine._types import Bytes
-from pose_refine.backends import locate
-from pose_refine.commands.common import (
+from pose_refine.commands._common import (
     Commands,
     add_category_option,
     add_overwrite,
@@ -30,17 +29,26 @@ from pose_refine.commands.common import (
     add_refiner_options,
     counted,
 )
-from pose_refine.commands.journal import Entry, Journal
-from pose_refine.commands.matching import shown
-from pose_refine.commands.pipeline import REDRAW, Tally, check_parent, describe, fingerprint
-from pose_refine.commands.video_writer import VideoWriter
-from pose_refine.files import check_free, digest, encode_poses, read_input, read_poses, remove_partials, write_whole
-from pose_refine.formats import documents
-from pose_refine.frames import frame_count, frame_rate, image_names, named_poses, read_frames, rotation
-from pose_refine.looking import FILTERS, MODES, SURE, Looker, Pair, Settings
+from pose_refine.commands._journal import Entry, Journal
+from pose_refine.commands._matching import shown
+from pose_refine.commands._pipeline import REDRAW, Tally, check_parent, describe, fingerprint
+from pose_refine.commands._video_writer import VideoWriter
+from pose_refine.files.pose_files import (
+    check_free,
+    digest,
+    encode_poses,
+    read_input,
+    read_poses,
+    remove_partials,
+    write_whole,
+)
+from pose_refine.formats.common import documents
+from pose_refine.nn.backends import locate
 from pose_refine.poses import Refinement
 from pose_refine.refiner import Refiner
-from pose_refine.video import USUAL_FPS, analyze_frames, written
+from pose_refine.video.frames import frame_count, frame_rate, image_names, named_poses, read_frames, rotation
+from pose_refine.video.pipeline import USUAL_FPS, analyze_frames, written
+from pose_refine.video.stages import FILTERS, MODES, SURE, Looker, Pair, Settings
 
 log = logging.getLogger("pose_refine")
 FITTED = 4  # frames, of which it is tried whether poses fit them turned or as stored

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import torch
 
 from pose_refine._types import Shape as Shape
-from pose_refine.files import parse_poses, read_bytes
+from pose_refine.files.pose_files import parse_poses, read_bytes
 from pose_refine.formats import (
     alphapose,
     annotations,
@@ -24,7 +24,6 @@ from pose_refine.formats import (
     detectron1,
     detectron2,
     mediapipe,
-    missing,
     mmpose,
     movenet,
     mpii,
@@ -37,6 +36,7 @@ from pose_refine.formats import (
     ultralytics,
     vitpose,
 )
+from pose_refine.formats.common.missing import untold
 from pose_refine.poses import Poses
 from pose_refine.skeletons import AnySkeleton, known_as
 
@@ -166,7 +166,7 @@ def write(poses: Poses, like: Any, *, format: str | None = None, shape: Shape | 
     """`poses` as the same kind of object as `like`, which must be what they were read from."""
     if isinstance(like, Poses):
         return poses
-    with missing.untold():
+    with untold():
         return _module(like, format).write(poses, like, shape)
 
 

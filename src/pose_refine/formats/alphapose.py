@@ -9,8 +9,8 @@ Layout: https://github.com/MVIG-SJTU/AlphaPose/blob/master/doc/output.md
 from copy import deepcopy
 from typing import Any
 
-from pose_refine.formats.flat import changed_triplets
-from pose_refine.formats.missing import MARKS
+from pose_refine.formats.common.missing import MARKS
+from pose_refine.formats.common.triplets import changed_triplets
 from pose_refine.formats.openpose import put_body, read_bodies
 from pose_refine.poses import Poses
 from pose_refine.skeletons import AnySkeleton

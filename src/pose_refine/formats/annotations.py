@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from pose_refine._types import AnyArray, Floats
 from pose_refine.formats import arrays
-from pose_refine.formats.categories import of_category
-from pose_refine.formats.documents import check_one_image
-from pose_refine.formats.flat import DECIMALS, triplets
-from pose_refine.formats.missing import MARKS, lost, without, written
+from pose_refine.formats.common.categories import of_category
+from pose_refine.formats.common.documents import check_one_image
+from pose_refine.formats.common.missing import MARKS, lost, without, written
+from pose_refine.formats.common.triplets import DECIMALS, triplets
 from pose_refine.poses import Poses
 from pose_refine.skeletons import AnySkeleton, skeleton_of
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_refine._types import AnyArray, Floats
-from pose_refine.formats.missing import lost, mark_of, without, written
+from pose_refine.formats.common.missing import lost, mark_of, without, written
 from pose_refine.poses import Poses, as_floats
 from pose_refine.skeletons import DEFAULT_BY_COUNT, AnySkeleton, get_skeleton, like_a_body
 

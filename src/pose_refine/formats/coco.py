@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from pose_refine.formats.categories import of_category
-from pose_refine.formats.flat import DECIMALS, changed_triplets, new_triplets, put_triplets, read_triplets
-from pose_refine.formats.missing import MARKS
-from pose_refine.names import image_id
+from pose_refine.files.names import image_id
+from pose_refine.formats.common.categories import of_category
+from pose_refine.formats.common.missing import MARKS
+from pose_refine.formats.common.triplets import DECIMALS, changed_triplets, new_triplets, put_triplets, read_triplets
 from pose_refine.poses import Poses, identity
 from pose_refine.skeletons import AnySkeleton
 

@@ -18,7 +18,7 @@ import numpy as np
 from pose_refine._types import Floats
 from pose_refine.formats import arrays
 from pose_refine.formats.annotations import worth_writing
-from pose_refine.formats.missing import MARKS, lost, without, written
+from pose_refine.formats.common.missing import MARKS, lost, without, written
 from pose_refine.poses import Poses
 from pose_refine.skeletons import NETWORK, AnySkeleton, get_skeleton, joint_name, skeleton_of
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from pose_refine._types import AnyArray, Floats
 from pose_refine.formats import arrays
-from pose_refine.formats.flat import read_triplets
-from pose_refine.formats.missing import MARKS, written
+from pose_refine.formats.common.missing import MARKS, written
+from pose_refine.formats.common.triplets import read_triplets
 from pose_refine.poses import Poses
 from pose_refine.skeletons import AnySkeleton
 

@@ -11,7 +11,7 @@ import torch
 
 from pose_refine._types import AnyArray
 from pose_refine.formats import arrays
-from pose_refine.formats.missing import MARKS, absent, without, written
+from pose_refine.formats.common.missing import MARKS, absent, without, written
 from pose_refine.poses import Poses, as_floats
 from pose_refine.skeletons import AnySkeleton
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from pose_refine.formats.arrays import changed
-from pose_refine.formats.missing import MARKS, absent, without, written
-from pose_refine.formats.shares import from_shares, to_shares
+from pose_refine.formats.common.missing import MARKS, absent, without, written
+from pose_refine.formats.common.normalized import from_shares, to_shares
 from pose_refine.poses import Poses
 from pose_refine.skeletons import AnySkeleton
 

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from pose_refine._types import AnyArray
-from pose_refine.formats import pairs
 from pose_refine.formats.arrays import nobody
-from pose_refine.formats.flat import changed_triplets
-from pose_refine.formats.missing import MARKS
+from pose_refine.formats.common import two_arrays as pairs
+from pose_refine.formats.common.missing import MARKS
+from pose_refine.formats.common.triplets import changed_triplets
 from pose_refine.poses import Poses
 from pose_refine.skeletons import AnySkeleton, get_skeleton, skeleton_of
 

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from pose_refine._types import AnyArray
-from pose_refine.formats import pairs
 from pose_refine.formats.arrays import changed
-from pose_refine.formats.missing import MARKS, absent, without, written
-from pose_refine.formats.shares import from_shares, to_shares
+from pose_refine.formats.common import two_arrays as pairs
+from pose_refine.formats.common.missing import MARKS, absent, without, written
+from pose_refine.formats.common.normalized import from_shares, to_shares
 from pose_refine.poses import Poses
 from pose_refine.skeletons import AnySkeleton
 

@@ -22,9 +22,9 @@ import numpy as np
 from pose_refine._types import AnyArray, Doubles
 from pose_refine.formats import arrays
 from pose_refine.formats.annotations import worth_writing
-from pose_refine.formats.documents import check_one_image
-from pose_refine.formats.flat import DECIMALS
-from pose_refine.formats.missing import MARKS, lost, without, written
+from pose_refine.formats.common.documents import check_one_image
+from pose_refine.formats.common.missing import MARKS, lost, without, written
+from pose_refine.formats.common.triplets import DECIMALS
 from pose_refine.poses import Poses
 from pose_refine.skeletons import AnySkeleton, get_skeleton
 

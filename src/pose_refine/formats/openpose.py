@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from pose_refine.formats import arrays
-from pose_refine.formats.flat import changed_triplets, new_triplets, put_triplets, triplets
-from pose_refine.formats.missing import MARKS
+from pose_refine.formats.common.missing import MARKS
+from pose_refine.formats.common.triplets import changed_triplets, new_triplets, put_triplets, triplets
 from pose_refine.poses import Poses, identity
 from pose_refine.skeletons import DEFAULT_BY_COUNT, AnySkeleton, get_skeleton
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from pose_refine._types import AnyArray
 from pose_refine.formats import arrays
-from pose_refine.formats.missing import MARKS, written
+from pose_refine.formats.common.missing import MARKS, written
 from pose_refine.formats.openpose import OWN_BY_COUNT, in_pixels
 from pose_refine.poses import Poses
 from pose_refine.skeletons import AnySkeleton, get_skeleton

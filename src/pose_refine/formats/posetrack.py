@@ -15,9 +15,9 @@ import numpy as np
 
 from pose_refine._types import AnyArray, Doubles, Floats
 from pose_refine.formats import arrays
-from pose_refine.formats.documents import check_one_image
-from pose_refine.formats.flat import DECIMALS
-from pose_refine.formats.missing import lost, without
+from pose_refine.formats.common.documents import check_one_image
+from pose_refine.formats.common.missing import lost, without
+from pose_refine.formats.common.triplets import DECIMALS
 from pose_refine.poses import Poses
 from pose_refine.skeletons import AnySkeleton, get_skeleton
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from pose_refine.formats import pairs
 from pose_refine.formats.arrays import changed, nobody, nobodys_skeleton, skeleton_name
-from pose_refine.formats.missing import MARKS, unfound, without, written
+from pose_refine.formats.common import two_arrays as pairs
+from pose_refine.formats.common.missing import MARKS, unfound, without, written
 from pose_refine.poses import Poses, as_floats
 from pose_refine.skeletons import AnySkeleton
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from pose_refine.formats import pairs
 from pose_refine.formats.arrays import changed, nobody, nobodys_skeleton, read_joints
-from pose_refine.formats.missing import MARKS, written
+from pose_refine.formats.common import two_arrays as pairs
+from pose_refine.formats.common.missing import MARKS, written
 from pose_refine.poses import Poses
 from pose_refine.skeletons import AnySkeleton
 

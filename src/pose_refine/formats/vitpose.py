@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from pose_refine._types import Floats
-from pose_refine.formats import pairs
 from pose_refine.formats.arrays import changed
-from pose_refine.formats.missing import MARKS, written
+from pose_refine.formats.common import two_arrays as pairs
+from pose_refine.formats.common.missing import MARKS, written
 from pose_refine.poses import Poses
 from pose_refine.skeletons import AnySkeleton, get_skeleton
 

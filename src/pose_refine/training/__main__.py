@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from pose_refine.backends import keep_memory
+from pose_refine.nn.backends import keep_memory
 from pose_refine.training import distributed
 from pose_refine.training.export import export
 from pose_refine.training.loop import Settings, train

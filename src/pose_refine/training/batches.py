@@ -9,19 +9,19 @@ import torch.nn.functional as F
 from numpy.random import Generator
 from torch import Tensor
 
-from pose_refine import encoding
 from pose_refine._types import AnyArray, Floats
-from pose_refine.bodies import one_body
-from pose_refine.crops import (
+from pose_refine.crops.bodies import one_body
+from pose_refine.crops.cutting import cut_crops
+from pose_refine.crops.geometry import (
     CROP_HEIGHT,
     CROP_WIDTH,
     MAX_REDUCTION,
     crop_boxes,
     crop_matrices,
-    cut_crops,
     scales,
     to_crop,
 )
+from pose_refine.nn import encoding
 from pose_refine.training.data import People, take
 from pose_refine.training.synthesis import initial_poses, trust_in
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pose_refine._types import AnyArray, Floats
-from pose_refine.crops import GREY, OTHERS
-from pose_refine.opencv import path_for_opencv, told
+from pose_refine.crops.geometry import GREY, OTHERS
+from pose_refine.files.opencv import path_for_opencv, told
 from pose_refine.skeletons import COCO_JOINTS, NETWORK, SKELETONS, convert
 from pose_refine.training.distributed import first
 from pose_refine.training.synthesis import Truth, borrowed

@@ -12,9 +12,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
 from pose_refine._types import AnyArray, Floats
-from pose_refine.bodies import one_body
-from pose_refine.crops import CROP_HEIGHT, crop_boxes, crop_matrices, far_off, scales, to_crop, to_image
-from pose_refine.model import (
+from pose_refine.crops.bodies import one_body
+from pose_refine.crops.geometry import CROP_HEIGHT, crop_boxes, crop_matrices, far_off, scales, to_crop, to_image
+from pose_refine.nn.model import (
     GIVEN,
     MOST_VIEWS,
     Decision,
@@ -25,7 +25,7 @@ from pose_refine.model import (
     heat_maps,
     near,
 )
-from pose_refine.network import Network
+from pose_refine.nn.network import Network
 from pose_refine.skeletons import COCO_JOINTS, NETWORK, SIGMAS
 from pose_refine.training.batches import coarser, cut
 from pose_refine.training.data import People, nearest_others, of_others, take

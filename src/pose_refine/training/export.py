@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from pose_refine import weights
-from pose_refine.model import Decision, Model
-from pose_refine.network import NetworkConfig
+from pose_refine.nn import weights
+from pose_refine.nn.model import Decision, Model
+from pose_refine.nn.network import NetworkConfig
 from pose_refine.training.data import load_images, read_training_sets, select, split_by_image, unseen
 from pose_refine.training.decision import collect, fit, held_out_inputs, join_cases, look_closer
 

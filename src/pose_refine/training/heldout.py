@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 
 from pose_refine._types import AnyArray, Floats
-from pose_refine.bodies import one_body
-from pose_refine.crops import crop_boxes, crop_matrices, to_crop, to_image
-from pose_refine.encoding import decode, network_inputs
+from pose_refine.crops.bodies import one_body
+from pose_refine.crops.geometry import crop_boxes, crop_matrices, to_crop, to_image
 from pose_refine.metrics.oks import oks_recall, similarity
-from pose_refine.network import Network, meant
+from pose_refine.nn.encoding import decode, network_inputs
+from pose_refine.nn.network import Network, meant
 from pose_refine.training.batches import cut
 from pose_refine.training.data import People, of_others
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from pose_refine.crops import CROP_HEIGHT, CROP_WIDTH
-from pose_refine.encoding import cell_size, decode, gaussian_maps, network_inputs, target_maps
-from pose_refine.network import LIMB_JOINTS, Network, NetworkConfig
+from pose_refine.crops.geometry import CROP_HEIGHT, CROP_WIDTH
+from pose_refine.nn.encoding import cell_size, decode, gaussian_maps, network_inputs, target_maps
+from pose_refine.nn.network import LIMB_JOINTS, Network, NetworkConfig
 from pose_refine.skeletons import NETWORK, SIGMAS
 from pose_refine.training import distributed
 from pose_refine.training.batches import Batch, make_batch

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.random import Generator
 
 from pose_refine._types import AnyArray, Floats
-from pose_refine.encoding import DOUBT
 from pose_refine.metrics.oks import similarity
+from pose_refine.nn.encoding import DOUBT
 from pose_refine.skeletons import NETWORK, SIGMAS
 
 
@@ -131,7 +131,7 @@ def borrowed(poses: Floats, area: Floats, predicted: Floats, lenders: AnyArray, 
     Returns:
         (B, K, 3); NaN for people whom it has seen.
     """
-    seen: AnyArray = np.isfinite(predicted[..., 0]).any(1)
+    seen = np.asarray(np.isfinite(predicted[..., 0]).any(1))
     known = np.flatnonzero(seen & lenders)
     if seen.all() or not len(known):
         return np.full_like(predicted, np.nan)

@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pose_refine._types import AnyArray
-from pose_refine.network import COCO_JOINTS, LIMB_JOINTS, Network
-from pose_refine.trunk import STEM, Blocks, Exchange, Separable, Trunk, Unit
-from pose_refine.weights import TENSORS, read_config
+from pose_refine.nn.network import COCO_JOINTS, LIMB_JOINTS, Network
+from pose_refine.nn.trunk import STEM, Blocks, Exchange, Separable, Trunk, Unit
+from pose_refine.nn.weights import TENSORS, read_config
 
 # ImageNet's mean and deviation of RGB in [-1, 1]: what the published weights expect.
 MEAN, DEVIATION = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)

@@ -1,0 +1,188 @@
+"""What the network is shown of an image and its people."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pose_refine._types import AnyArray, Bytes, Floats
+from pose_refine.crops import on_device as device_crops
+from pose_refine.crops.cutting import cut_crops
+from pose_refine.crops.geometry import OTHERS, crop_boxes, crop_matrices, scales, to_crop
+from pose_refine.crops.on_device import Levels, upload
+
+ON_HOST = ("cpu", "mps")  # devices for which OpenCV cuts
+LARGE = (
+    1 << 26
+)  # bytes: larger images stay on the host, so that they need no more of a device's memory than their crops
+
+
+class Picture:
+    """An image that crops are cut out of: by the CPU, or by CUDA, where a copy of the image lies until `release`.
+
+    Args:
+        pixels: uint8 (H, W, 3), any strides.
+        order: Of its channels, "rgb" or "bgr".
+    """
+
+    def __init__(self, pixels: Bytes, order: str) -> None:
+        self.pixels, self.order = pixels, order
+        self._levels: Levels | None = None
+
+    def crops(self, matrices: Floats, device: torch.device) -> Tensor:
+        """(B, CROP_HEIGHT, CROP_WIDTH, 3) uint8 RGB on `device`; `matrices` (B, 2, 3), crop pixels to image pixels."""
+        if device.type in ON_HOST or self.pixels.nbytes > LARGE:
+            crops = cut_crops(self.pixels, matrices)
+            return upload(np.ascontiguousarray(crops[..., ::-1]) if self.order == "bgr" else crops, device)
+        if self._levels is None:
+            pixels = np.require(self.pixels, requirements=("C", "W"))  # torch warns of what may not be written to
+            self._levels = Levels(upload(pixels, device))
+        cut = device_crops.cut_crops(self._levels, matrices)
+        return cut.flip(-1) if self.order == "bgr" else cut
+
+    def release(self) -> None:
+        """Give back the device's memory."""
+        self._levels = None
+
+
+@dataclass(frozen=True)
+class Views:
+    """What the network is shown: a batch, which may be of several images.
+
+    Attributes:
+        pictures: The images.
+        picture: (B,) which of them each person is in.
+        initial: (B, 19, 2) crop pixels, NaN where missing: the poses that are to be judged.
+        others: (B, OTHERS, 19, 2) crop pixels, people nearby.
+        shown: (B, 19, 2) crop pixels, NaN where missing: of the initial poses what can be one body's at first, later
+            what was found.
+        detail: (B,) image pixels a crop pixel.
+        mpii: (B,) whether the joints are meant as MPII's.
+        matrices: (B, 2, 3) crop pixels to image pixels.
+    """
+
+    pictures: tuple[Picture, ...]
+    picture: AnyArray
+    initial: Floats
+    others: Floats
+    shown: Floats
+    detail: Floats
+    mpii: AnyArray
+    matrices: Floats
+
+    def __len__(self) -> int:
+        return len(self.picture)
+
+    def of(self, rows: slice) -> "Views":
+        """Some of them."""
+        return Views(self.pictures, *(getattr(self, field.name)[rows] for field in fields(self)[1:]))
+
+    def crops(self, device: torch.device) -> Tensor:
+        """(B, CROP_HEIGHT, CROP_WIDTH, 3) uint8 RGB on `device`; people of one picture lie together."""
+        each = [np.flatnonzero(self.picture == n) for n in range(len(self.pictures))]
+        cut = [
+            picture.crops(self.matrices[rows], device)
+            for picture, rows in zip(self.pictures, each, strict=True)
+            if len(rows)
+        ]
+        return torch.cat(cut) if len(cut) > 1 else cut[0]
+
+
+def joined(views: Sequence[Views]) -> Views:
+    """One batch of several."""
+    if len(views) == 1:
+        return views[0]
+    pictures = tuple(picture for view in views for picture in view.pictures)
+    before = np.cumsum([0] + [len(view.pictures) for view in views])
+    picture = np.concatenate([view.picture + n for view, n in zip(views, before, strict=False)])
+    return Views(
+        pictures, picture, *(np.concatenate([getattr(v, field.name) for v in views]) for field in fields(Views)[2:])
+    )
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An image and its people, on their way to the network.
+
+    Attributes:
+        picture: The image.
+        initial: (N, 19, 2) everybody's pose as it came, image pixels, NaN where missing.
+        shown: (N, 19, 2) everybody's pose as the network is to see it: at first what can be one body's of the initial.
+        matrices: (N, 2, 3) crop pixels to image pixels.
+        mpii: Whether the joints that are asked for are meant as MPII's.
+    """
+
+    picture: Picture
+    initial: Floats
+    shown: Floats
+    matrices: Floats
+    mpii: bool = False
+
+    @cached_property
+    def centres(self) -> Floats:
+        """(N, 2): for everybody at once, so that large crowds cost no more a person."""
+        return middles(self.shown)
+
+    def views(self, rows: AnyArray) -> Views:
+        """What the network is to see of people (R,)."""
+        matrices = self.matrices[rows]
+        others = to_crop(nearest_others(self.shown, self.centres, rows), matrices)
+        initial, shown = to_crop(self.initial[rows], matrices), to_crop(self.shown[rows], matrices)
+        mpii = np.full(len(rows), self.mpii)
+        return Views(
+            (self.picture,), np.zeros(len(rows), int), initial, others, shown, scales(matrices), mpii, matrices
+        )
+
+    def closer(self, found: Floats) -> "Scene":
+        """The same scene with what was `found` (N, 19, C >= 2), image pixels, in place of what was shown."""
+        shown = np.ascontiguousarray(found[..., :2])
+        shape = self.picture.pixels.shape
+        return replace(self, shown=shown, matrices=crop_matrices(*crop_boxes(shown, (shape[0], shape[1]))))
+
+
+def batches(shown: Sequence[tuple[Scene, AnyArray]], size: int) -> Iterator[Views]:
+    """What the network is to see of people (R,) of each scene, so many at once, in their order.
+
+    Of several pictures the device holds only those of one batch. A lone one stays: it is often looked at again, closer.
+    """
+    owner = np.repeat(np.arange(len(shown)), [len(rows) for _, rows in shown])
+    rows = np.concatenate([rows for _, rows in shown])
+    for start in range(0, len(owner), size):
+        part, after = slice(start, start + size), owner[start + size : start + size + 1]
+        scenes = np.unique(owner[part])
+        yield joined([shown[n][0].views(rows[part][owner[part] == n]) for n in scenes])
+        for n in scenes if len(shown) > 1 else ():
+            if n not in after:
+                shown[n][0].picture.release()
+
+
+def middles(keypoints: Floats) -> Floats:
+    """The mean of each person's joints (N, K, 2), NaN where missing; (N, 2) pixels, NaN for people without any."""
+    count = (~np.isnan(keypoints)).sum(1)
+    total = np.where(count, np.nan_to_num(keypoints).sum(1), np.nan)
+    middle: Floats = (total / np.maximum(count, 1)).astype(np.float32)
+    return middle
+
+
+def nearest_others(keypoints: Floats, centres: Floats, rows: AnyArray) -> Floats:
+    """The poses of the OTHERS people nearest to each of `rows`.
+
+    Args:
+        keypoints: (N, K, 2) image pixels, NaN where missing: everybody in the image.
+        centres: (N, 2) their `middles`.
+        rows: (R,) whose neighbours to find.
+
+    Returns:
+        (R, OTHERS, K, 2); NaN where there are no more people.
+    """
+    distance = np.square(centres[rows, None] - centres).sum(-1)
+    distance[np.isnan(distance)] = np.inf  # people of whom the network knows no joint
+    distance[np.arange(len(rows)), rows] = np.inf
+    order = np.argpartition(distance, min(OTHERS, len(keypoints)) - 1, axis=1)[:, :OTHERS]
+    near: Floats = keypoints[order]
+    near[np.take_along_axis(distance, order, 1) == np.inf] = np.nan
+    missing = np.full((len(rows), OTHERS - order.shape[1], *near.shape[2:]), np.nan, np.float32)
+    return np.concatenate([near, missing], 1)

@@ -1,0 +1,147 @@
+"""What runs the model, and where: torch, or ONNX Runtime; and what fits there."""
+
+import ctypes
+import hashlib
+import logging
+import os
+import platform
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pose_refine.crops.batches import Views
+from pose_refine.nn import onnx_model, weights
+from pose_refine.nn.model import Model
+from pose_refine.nn.network import largest_layer
+from pose_refine.nn.onnx_model import OnnxModel
+
+BACKENDS = ("torch", "onnx")
+# Bytes: so large may a batch make the largest of a network's layers on CPUs, or a crop a core, if more. Larger ones
+# glibc hands back to the system, to be faulted in anew each time (DEFAULT_MMAP_THRESHOLD_MAX, mallopt(3)), if it is
+# not told to keep them.
+LARGEST_LAYER, LARGEST_KEPT = 32 << 20, 96 << 20
+ONNX_BATCH = 4  # people at once, for each thread of ONNX Runtime
+Load = Callable[[], Model | OnnxModel]
+log = logging.getLogger(__name__)
+_largest_layer = LARGEST_LAYER if platform.libc_ver()[0] == "glibc" else LARGEST_KEPT
+
+
+def keep_memory() -> None:
+    """Ask glibc to keep freed memory for the next batch, instead of handing activations back to the system; batches on
+    CPUs may then be larger.
+
+    Faulting them in anew costs up to an eighth of the time there (tests/benchmarks/experiments.md). It is for processes
+    that are this project's own: it holds for all that a process allocates with malloc.
+    """
+    global _largest_layer
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+        libc.mallopt(-4, 0)  # M_MMAP_MAX
+        _largest_layer = LARGEST_KEPT
+    except (OSError, AttributeError):
+        pass  # another libc: slower, and right
+
+
+def usable_device(device: str | torch.device | None) -> torch.device:
+    """`device`; by default cuda if there is one, else mps, else cpu.
+
+    Raises:
+        ValueError: It is not one, or this machine or this build of torch lacks it.
+    """
+    if device is None and not torch.cuda.is_available():
+        device = "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=device or "cuda").device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device: cannot use {device!r}: {error}") from error
+
+
+def is_exported(source: str | os.PathLike[str] | None) -> bool:
+    """Whether it names a file that `pose-refine export` wrote."""
+    return isinstance(source, (str, os.PathLike)) and os.fspath(source).endswith(onnx_model.SUFFIX)
+
+
+def locate(source: str | os.PathLike[str] | None) -> tuple[Path, str]:
+    """Where a source's weights lie on this machine, and the SHA-256 that tells them from others.
+
+    Raises:
+        FileNotFoundError: They are not there.
+        ValueError: The hub does not have them, or cannot be reached; their config is damaged.
+    """
+    if source is not None and is_exported(source):
+        return Path(source), hashlib.sha256(Path(source).read_bytes()).hexdigest()
+    folder = weights.find(source)
+    return folder, weights.read_config(folder).sha256
+
+
+def choose(
+    source: str | os.PathLike[str] | None,
+    revision: str | None = None,
+    backend: str = "torch",
+    device: str | torch.device | None = None,
+    flip: bool | None = None,
+) -> tuple[Load, torch.device]:
+    """How to load a source, and the device where it will run; arguments as of `Refiner.from_pretrained`.
+
+    Raises:
+        ImportError: ONNX Runtime is to run it, and is not installed.
+        ValueError: Another backend, a device that is not there, or a revision or `flip` for a file.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")
+    exported = is_exported(source)
+    if exported and flip is not None:
+        raise ValueError(f"flip: {source!r} was exported with or without it; export it anew")
+    if backend == "torch" and not exported:
+        return lambda: weights.load_source(source, revision, flip)[0], usable_device(device)
+    if exported and revision is not None:
+        raise ValueError(f"revision: only weights on the hub have revisions, {source!r} is a file")
+    if device is None and onnx_model.PROVIDERS["cuda"] not in onnx_model.runtime().get_available_providers():
+        device = "cpu"
+    place = usable_device(device)
+
+    def load() -> OnnxModel:
+        if exported and source is not None:
+            return OnnxModel(Path(source).read_bytes(), place, os.fspath(source))
+        return OnnxModel(onnx_model.to_onnx(*weights.load_source(source, revision, flip)), place)
+
+    return load, place
+
+
+def batch_of(model: Model | OnnxModel, device: torch.device, most: int) -> int:
+    """How many people to look at once, at most `most`; of a model that has several views of a crop, each counts."""
+    if isinstance(model, OnnxModel):
+        return min(most, ONNX_BATCH * model.parts) if device.type == "cpu" else most
+    crops = model.views
+    if device.type != "cpu":
+        return max(1, most // crops)
+    fit = _largest_layer // (4 * largest_layer(model.network.config))
+    return min(most, max(1, fit // crops, torch.get_num_threads() // crops))
+
+
+def own_precision(device: torch.device) -> AbstractContextManager[object]:
+    """A caller's autocast does not reach in."""
+    known = torch.amp.is_autocast_available(device.type)
+    return torch.autocast(device.type, enabled=False) if known else nullcontext()
+
+
+def within_memory(look: Callable[[Views], Tensor], views: Views) -> Tensor:
+    """`look` at a batch; where the device's memory does not hold it, at its halves.
+
+    Raises:
+        torch.cuda.OutOfMemoryError: Not even one person fits.
+    """
+    try:
+        return look(views)
+    except torch.cuda.OutOfMemoryError:
+        people = len(views)
+        if people == 1:
+            raise
+    torch.cuda.empty_cache()  # out of the handler, whose traceback holds the tensors
+    log.warning("out of memory with %d people at once: going on with half as many; see batch_size", people)
+    halves = (views.of(slice(people // 2)), views.of(slice(people // 2, None)))
+    return torch.cat([within_memory(look, half) for half in halves])

@@ -1,0 +1,280 @@
+"""Crops and initial poses in, keypoints and scores out: the network between its encoding and its decision."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from pose_refine.crops.geometry import OKS_UNITS
+from pose_refine.nn.encoding import (
+    DOUBT,
+    joint_mirror,
+    mass_at,
+    mirrored,
+    mirrored_back,
+    network_inputs,
+    peaks,
+    probability_of,
+    two_sided,
+)
+from pose_refine.nn.network import Network, NetworkConfig, meant
+
+GIVEN = 0  # of what the decision sees of a joint: whether the pose claims it
+MOST_VIEWS, ALONE = 3, 1  # views of a crop, and which of them is shown no pose
+HYPOTHESES = 4  # where a joint may be: claimed, found, found while doubting the claim, found without it
+EVIDENCE = 43  # numbers a joint that the decision sees
+MARGIN_OF_PROOF = 0.2  # so much better a place far from the claim must be: good joints must stay good
+FAR = 10.0  # OKS units: further apart is the same to the decision
+MOST_SHRUNK = 5.0  # a person is seen at 1 / 2 ** 5 of the crop's resolution at least
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Where each joint may be, and what speaks for it.
+
+    Attributes:
+        places: (B, HYPOTHESES, K, 2) crop pixels: claimed by the initial pose (equal to found where missing), found by
+            the network, found by it while it doubts the claim, found by it where it does not know the claim.
+        features: (B, K, EVIDENCE).
+    """
+
+    places: Tensor
+    features: Tensor
+
+
+class Prompt(NamedTuple):
+    """What the network is told of each crop beside its pixels; coordinates are crop pixels, NaN where missing.
+
+    Attributes:
+        initial: (B, K, 2) the poses that are to be judged.
+        others: (B, M, K, 2) poses of M people nearby; M may be 0.
+        shown: (B, K, 2) the poses that the network sees: of the initial ones what can be one body's at first, what was
+            found the second time.
+        detail: (B,) image pixels a crop pixel.
+        mpii: (B,) bool, whether the joints are meant as MPII's.
+    """
+
+    initial: Tensor
+    others: Tensor
+    shown: Tensor
+    detail: Tensor
+    mpii: Tensor
+
+
+def look(
+    network: Network, image: Tensor, prompt: Prompt, dtype: torch.dtype = torch.float32, *, views: int = 1
+) -> Evidence:
+    """Look at crops (B, 3, H, W) with the poses that are shown, once believing them and once in doubt, and judge the
+    initial poses by what is found: the same ones at first, better ones the second time.
+
+    With two `views`, also at their mirror images, without any pose: what is found there owes nothing to the claim. With
+    three, at these with the pose as well, and the mean of both answers counts: the flip test of stacked hourglasses
+    (Newell et al. 2016). Each costs as much as the first.
+    """
+    return gather_evidence(combined(heat_maps(network, image, prompt, dtype, views=views)), prompt, views)
+
+
+def heat_maps(network: Network, image: Tensor, prompt: Prompt, dtype: torch.dtype, *, views: int) -> list[Tensor]:
+    """What the network says of each view: logits (L, B, K, h, w), float32, as they lie in the crop itself; believing
+    the pose and in doubt (L = 2), or where it is shown none (L = 1).
+
+    Only the last layers run twice for doubt: it touches the fine pose maps alone.
+    """
+    shown, others, count = prompt.shown, prompt.others, image.shape[0]
+    if views > 1:  # as one batch: a person alone leaves a device half idle
+        image = torch.cat([image, *[image.flip(3)] * (views - 1)])
+        shown = torch.cat([shown, torch.full_like(shown, torch.nan), mirrored(shown)][:views])
+        others = torch.cat([others, mirrored(others), mirrored(others)][:views])
+    image, pose8, pose4 = network_inputs(image, shown, others, network.config.size)
+    # made on the device: nothing is copied there
+    beliefs = torch.linspace(1, DOUBT, 2, dtype=pose4.dtype, device=pose4.device)[:, None]
+    found = []
+    with nullcontext() if dtype == torch.float32 else torch.autocast(image.device.type, dtype):
+        context = network.context(image, pose8, pose4)
+        for view in range(views):
+            rows = slice(view * count, (view + 1) * count)
+            asked = beliefs if view != ALONE else beliefs[:1]
+            maps = network.answers((context[0][rows], context[1][rows]), pose4[rows], asked)
+            told = meant(maps, prompt.mpii).float()
+            found.append(mirrored_back(told) if view else told)
+    return found
+
+
+def combined(found: list[Tensor]) -> Tensor:
+    """Of `heat_maps`: believing, in doubt, and without the pose, (3, B, K, h, w). With one view, the third are those in
+    doubt once more; with three, the first two are means."""
+    posed = found[0] if len(found) < MOST_VIEWS else (found[0] + found[2]) / 2
+    return torch.cat([posed, found[ALONE] if len(found) > ALONE else posed[1:]])
+
+
+def gather_evidence(logits: Tensor, prompt: Prompt, views: int) -> Evidence:
+    """Compare what was found, the (3, B, K, h, w) maps `combined` of so many `views`, with the initial pose, with the
+    poses of the people nearby and with the pose that was shown.
+
+    How far a whole pose lies from what was found tells how good its estimator is: that is how the decision knows
+    whom to believe without knowing the estimator.
+    """
+    initial, others = prompt.initial, prompt.others
+    logits = logits.contiguous()  # from channels last, once
+    probability = probability_of(logits)
+    points, peak = peaks(probability)
+    found, doubted, alone = points
+    missing = torch.isnan(initial[..., 0])
+    claimed = torch.where(missing[..., None], found, initial)
+    places = torch.stack([claimed, found, doubted, alone], 1)
+    given = (~missing).float()
+    # (3 maps, B, K, 4 places): how likely each of the looks holds each of the places
+    seen = mass_at(probability, places.transpose(1, 2).expand(3, -1, -1, -1, -1))
+    apart = oks_distance(
+        torch.stack([found, doubted, alone, found, found]), torch.stack([claimed, claimed, claimed, doubted, alone])
+    ).clamp(max=FAR)
+    if_given = torch.stack([given, given, given, torch.ones_like(given), torch.ones_like(given)])
+    close, theirs = near(apart), taken(places, others)
+    kept = near(oks_distance(prompt.shown, claimed)).nan_to_num(0) * given  # 1 at the first look, where it was shown
+    detail = torch.log2(prompt.detail).clamp(-MOST_SHRUNK, 0) / MOST_SHRUNK
+    twins = near(oks_distance(places, places[:, :, joint_mirror(places.device)])) * two_sided(places.device)
+    features = [
+        given,
+        *peak,
+        *(seen[..., 0] * given),
+        seen[0, ..., 2],
+        seen[0, ..., 3],
+        seen[1, ..., 1],
+        seen[2, ..., 1],
+        *entropy(logits, probability) / 5,
+        *torch.log1p(apart) * if_given,
+        *close * if_given,
+        theirs[:, 0] * given,
+        *theirs[:, 1:].unbind(1),
+        kept,
+        detail[:, None].expand_as(given),
+        twins[:, 0] * given,
+        *twins[:, 1:].unbind(1),
+        *mean_over_joints(close, if_given)[[0, 1, 2, 4]],
+        *mean_over_joints(peak[[0, 2]], torch.ones_like(given)),
+        mean_over_joints(kept, given),
+        *(torch.full_like(given, float(views >= n)) for n in (2, 3)),
+    ]
+    return Evidence(places, torch.stack(features, -1))
+
+
+def entropy(logits: Tensor, probability: Tensor) -> Tensor:
+    """-sum p log p of each map (..., h, w).
+
+    log p is x less a constant, which the peak tells: no logarithm a cell.
+    """
+    x, p = logits.flatten(-2), probability.flatten(-2)
+    return x.amax(-1) - p.amax(-1).log() - (x * p).sum(-1)
+
+
+def near(distance: Tensor) -> Tensor:
+    """Similarity of a distance in OKS units, in [0, 1]."""
+    return torch.exp(-distance.square() / 2)
+
+
+def mean_over_joints(values: Tensor, weight: Tensor) -> Tensor:
+    """The person's weighted mean, at each joint, of values (..., K)."""
+    mean = (values * weight).sum(-1, keepdim=True) / weight.sum(-1, keepdim=True).clamp_min(1)
+    return mean.expand_as(values)
+
+
+def oks_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Distance of joints (..., K, 2), crop pixels, in OKS_UNITS."""
+    distance: Tensor = torch.linalg.vector_norm(a - b, dim=-1) / oks_units(a.device)
+    return distance
+
+
+@cache
+def oks_units(device: torch.device) -> Tensor:
+    """OKS_UNITS, copied to a device once, as `encoding.joint_mirror`."""
+    with torch.inference_mode(False):
+        return torch.as_tensor(OKS_UNITS, device=device)
+
+
+def taken(points: Tensor, others: Tensor) -> Tensor:
+    """Similarity of joints (B, P, K, 2) to the nearest such joint of the others (B, M, K, 2), in [0, 1]: is it theirs?
+
+    Returns:
+        (B, P, K).
+    """
+    if not others.shape[1]:
+        return torch.zeros_like(points[..., 0])
+    return near(oks_distance(points[:, :, None], others[:, None])).nan_to_num(0).amax(2)
+
+
+class Decision(nn.Module):
+    """Whom to believe, a joint: how good each hypothesis is, how much it counts among those close to the best, and how
+    likely the result is right.
+
+    A person's joints see each other's evidence: that sides are exchanged, or half a pose is a neighbour's, shows in
+    several joints at once.
+    """
+
+    def __init__(self, joints: int, width: int = 48) -> None:
+        super().__init__()
+        self.read = nn.Linear(EVIDENCE + joints, width)
+        self.mix = nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0.1, batch_first=True, norm_first=True)
+        self.out = nn.Linear(width, 2 * HYPOTHESES + 1)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of features (B, K, EVIDENCE) logits of: each hypothesis's similarity to the truth (B, HYPOTHESES, K), its
+        weight (B, HYPOTHESES, K), and being right (B, K)."""
+        joint = torch.eye(features.shape[1], device=features.device).expand(features.shape[0], -1, -1)
+        y: Tensor = self.out(self.mix(self.read(torch.cat([features, joint], -1))))
+        quality, weight, right = torch.split(y.transpose(1, 2), [HYPOTHESES, HYPOTHESES, 1], 1)
+        return quality, weight, right[:, 0]
+
+
+def blend(places: Tensor, quality: Tensor, weight: Tensor, given: Tensor) -> Tensor:
+    """The best place, averaged with those close to it: the middle of two far places is nobody's joint.
+
+    Args:
+        places: (B, HYPOTHESES, K, 2) crop pixels.
+        quality: (B, HYPOTHESES, K) expected similarity to the truth, in [0, 1].
+        weight: (B, HYPOTHESES, K) logits of how much each counts in that average.
+        given: (B, K) 1 where the pose claims a joint, 0 where it is missing.
+
+    Returns:
+        (B, K, 2) crop pixels.
+    """
+    far = 1 - near(oks_distance(places, places[:, :1]))
+    best = (quality - MARGIN_OF_PROOF * far * given[:, None]).argmax(1, keepdim=True)
+    best = best[..., None].expand(-1, -1, -1, 2)
+    apart = oks_distance(places, places.gather(1, best))
+    share = (weight - apart.square() / 2).softmax(1)  # by `near`, as a logarithm
+    return (places * share[..., None]).sum(1)
+
+
+class Model(nn.Module):
+    """What a weights folder holds.
+
+    Args:
+        config: Shape of the network.
+        views: How many images the network sees of each crop (see `look`), 1 to 3.
+    """
+
+    def __init__(self, config: NetworkConfig, *, views: int = 1) -> None:
+        super().__init__()
+        self.network = Network(config)
+        self.decision = Decision(config.joints)
+        self.views: int = views
+
+    def forward(self, crops: Tensor, prompt: Prompt, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+        """Refine one pose a crop.
+
+        Args:
+            crops: (B, CROP_HEIGHT, CROP_WIDTH, 3) uint8 RGB.
+            prompt: What the network is told of them.
+            dtype: Of the network, by autocast; what comes after it stays float32.
+
+        Returns:
+            Keypoints (B, K, 2) crop pixels, and P(within the OKS-0.85 radius) (B, K).
+        """
+        image = crops.permute(0, 3, 1, 2).to(memory_format=torch.channels_last).float() * (2 / 255) - 1
+        evidence = look(self.network, image, prompt, dtype, views=self.views)
+        quality, weight, right = self.decision(evidence.features)
+        given = evidence.features[..., GIVEN]
+        return blend(evidence.places, torch.sigmoid(quality), weight, given), torch.sigmoid(right)

@@ -1,0 +1,336 @@
+"""One HTML page on what refining changed: a before/after slider and a table for each person, the worst first.
+
+The page needs nothing beside itself. Only what it shows is kept while it is made: at most `limit` people's pictures.
+"""
+
+import base64
+import heapq
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_refine import __version__
+from pose_refine._types import Bytes, Floats
+from pose_refine.files.images import read_image
+from pose_refine.files.opencv import told
+from pose_refine.files.pose_files import write_whole
+from pose_refine.poses import Poses, Refinement
+from pose_refine.skeletons import get_skeleton
+from pose_refine.viz.pictures import GUESS, LEFT, MIDDLE, RIGHT, draw
+
+VERDICTS = ("moved", "recovered", "missing", "kept")  # in the order of the page's tables
+WIDEST, TALLEST = 360, 480  # pixels of a person's picture
+LARGEST = 6.0  # times: smaller people are not blown up further
+AROUND = 0.15  # of the pose's longer side: what is shown of its surroundings; at least
+LEAST_AROUND = 0.04  # of the image's longer side
+QUALITY = 75  # of WebP
+BIN, BINS = 0.05, 2001  # shifts are counted in steps of 0.05 % of the person's height; the last bin is 100 % and more
+NOTHING = "\u2013"
+NO_IDS = (None, -1, [-1])  # the latter is OpenPose's, without tracking
+UNKNOWN = 1e9  # ranks people without scores behind all others
+
+
+class Rank(NamedTuple):
+    """How bad a person is: who moved more is worse, then whose least score is lower, then who came earlier.
+
+    Attributes:
+        shift: Of all joints together, in percent of the person's height.
+        doubt: The least score, negative.
+        place: How many people came before, negative.
+    """
+
+    shift: float
+    doubt: float
+    place: int
+
+
+@dataclass
+class Joint:
+    """What became of one joint of all people.
+
+    Attributes:
+        verdicts: How many people's got which.
+        shifts: (BINS,) how many moved how far.
+        scores: Sum of the scores after, and how many there are.
+    """
+
+    verdicts: Counter[str] = field(default_factory=Counter)
+    shifts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
+    scores: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+
+    @property
+    def median_shift(self) -> float:
+        """In percent of the person's height, kept joints included; NaN where there are none."""
+        total = self.shifts.cumsum()
+        return float(np.searchsorted(total, total[-1] / 2) * BIN) if total[-1] else float("nan")
+
+
+@dataclass
+class Totals:
+    """What became of everybody.
+
+    Attributes:
+        images: Number of images.
+        people: Number of people, those that the page has no room for included.
+        joints: By name; of all skeletons that occur.
+    """
+
+    images: int = 0
+    people: int = 0
+    joints: dict[str, Joint] = field(default_factory=dict)
+
+    def add(self, result: Refinement) -> None:
+        """One more image."""
+        self.images += 1
+        self.people += len(result.poses)
+        shares = shares_of(result)
+        for k, name in enumerate(get_skeleton(result.poses.skeleton).joints):
+            joint = self.joints.setdefault(name, Joint())
+            joint.verdicts.update(result.verdict[:, k].tolist())
+            moved, scores = (v[~np.isnan(v)] for v in (shares[:, k], result.poses.scores[:, k]))
+            joint.shifts += np.bincount(np.minimum(moved / BIN, BINS - 1).astype(int), minlength=BINS)
+            joint.scores += scores.sum(), len(scores)
+
+    @property
+    def verdicts(self) -> Counter[str]:
+        """How many joints got which verdict."""
+        return sum((joint.verdicts for joint in self.joints.values()), Counter())
+
+
+def write_report(
+    entries: Iterable[tuple[str, Bytes, Refinement]],
+    path: Path | str,
+    *,
+    title: str = "Poses before and after",
+    limit: int = 100,
+) -> Totals:
+    """Write one self-contained HTML page on what refining changed; replaces `path`.
+
+    Args:
+        entries: Name of an image, the image as (H, W, 3) uint8 RGB, and what became of its people. Gone through once;
+            nothing of an entry is kept but what the page shows.
+        path: The page to write.
+        title: Its heading.
+        limit: At most so many people get a picture and a table, those that changed most; all of them are counted.
+
+    Returns:
+        The figures of the page.
+
+    Raises:
+        ValueError: `limit` is not positive, or an image is not as it should be.
+    """
+    if limit < 1:
+        raise ValueError(f"limit: expected at least 1, got {limit}")
+    totals = Totals()
+    worst: list[tuple[Rank, str]] = []  # a heap; the least changed first
+    for name, image, result in entries:
+        read_image(image, "rgb")  # checks it
+        ranks = ranks_of(result, totals.people)
+        totals.add(result)
+        for person, rank in enumerate(ranks):
+            if len(worst) < limit:
+                heapq.heappush(worst, (rank, card(name, image, result, person, rank)))
+            elif rank > worst[0][0]:
+                heapq.heapreplace(worst, (rank, card(name, image, result, person, rank)))
+    cards = [html for _, html in sorted(worst, reverse=True)]
+    write_whole(Path(path), page(title, totals, cards).encode(errors="backslashreplace"))
+    return totals
+
+
+def heights_of(poses: Poses) -> NDArray[np.float64]:
+    """(N,) height of the box of each person's joints, at least a pixel, as for a Refinement's verdicts."""
+    y = poses.keypoints[..., 1].astype(np.float64)
+    extent = np.where(poses.present, y, -np.inf).max(1) - np.where(poses.present, y, np.inf).min(1)
+    heights: NDArray[np.float64] = np.maximum(extent, 1.0)
+    return heights
+
+
+def shares_of(result: Refinement) -> NDArray[np.float64]:
+    """(N, K) shifts in percent of the person's height; NaN where there is none."""
+    shares: NDArray[np.float64] = result.shift * (100.0 / heights_of(result.poses)[:, None])
+    return shares
+
+
+def ranks_of(result: Refinement, first: int) -> list[Rank]:
+    """How bad each person of an image is; `first` is how many people came before."""
+    shifts = np.nan_to_num(shares_of(result)).sum(1).tolist()
+    doubts = (-np.where(np.isnan(result.poses.scores), UNKNOWN, result.poses.scores).min(1)).tolist()
+    return [Rank(shift, doubt, -first - i) for i, (shift, doubt) in enumerate(zip(shifts, doubts, strict=True))]
+
+
+def cut_out(image: Bytes, points: Floats) -> tuple[Bytes, Floats, Floats]:
+    """The part of an image with these points, at the page's size.
+
+    Args:
+        image: (H, W, 3).
+        points: (P, 2) x, y; NaN where missing. What lies outside the image is not shown.
+
+    Returns:
+        The part (h, w, 3), and scale (2,) and offset (2,): a point is at scale * point + offset in it.
+    """
+    size = np.array(image.shape[1::-1])
+    there = np.clip(points[~np.isnan(points).any(-1)], 0, size - 1)
+    margin = max(AROUND * float(np.ptp(there, axis=0).max()), LEAST_AROUND * float(size.max()), 1.0)
+    low = np.maximum(np.floor(there.min(0) - margin), 0).astype(int)
+    high = np.minimum(np.ceil(there.max(0) + margin) + 1, size).astype(int)
+    part = np.ascontiguousarray(image[low[1] : high[1], low[0] : high[0]])
+    factor = min(WIDEST / part.shape[1], TALLEST / part.shape[0], LARGEST)
+    wanted = np.maximum(np.round(np.array(part.shape[1::-1]) * factor), 1).astype(int)
+    resized = cv2.resize(part, wanted.tolist(), interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+    scale = (wanted / (high - low)).astype(np.float32)
+    return resized.astype(np.uint8, copy=False), scale, (0.5 - low) * scale - np.float32(0.5)
+
+
+def pictures(image: Bytes, result: Refinement, person: int) -> list[Bytes]:
+    """One person before and after; none where there are no joints at all."""
+    both = [result.initial, result.poses]
+    points = np.concatenate([poses.keypoints[person] for poses in both])
+    if np.isnan(points).all():
+        return []
+    part, scale, offset = cut_out(image, points)
+    rows = slice(person, person + 1)
+    before, after = (Poses(p.keypoints[rows] * scale + offset, p.scores[rows], p.skeleton) for p in both)
+    return [draw(part, before), draw(part, after, before, least_score=GUESS)]
+
+
+def data_uri(picture: Bytes) -> str:
+    with told("a person's picture"):
+        _, data = cv2.imencode(".webp", np.ascontiguousarray(picture[:, :, ::-1]), [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
+    return "data:image/webp;base64," + base64.b64encode(data.tobytes()).decode()
+
+
+def card(name: str, image: Bytes, result: Refinement, person: int, rank: Rank) -> str:
+    """One person's part of the page."""
+    who = f"person {person + 1} of {len(result.poses)}"
+    known = result.poses.ids[person] if result.poses.ids is not None else None
+    if known not in NO_IDS:
+        who += f", id {known}"
+    counts = Counter(result.verdict[person].tolist())
+    chips = "".join(f'<span class="{v}">{counts[v]} {v}</span>' for v in VERDICTS if counts[v])
+    found = [f"data-{v}" for v in VERDICTS if counts[v]]
+    return (
+        f'<article class="card" data-shift="{rank.shift:.6g}" data-doubt="{rank.doubt:.6g}" data-place="{rank.place}" '
+        f"{' '.join(found)}>\n{slider(pictures(image, result, person), f'{name}, {who}')}"
+        f'<h3>{escape(name)} <small>{escape(who)}</small></h3>\n<p class="chips">{chips}</p>\n'
+        f"<details><summary>{escape(furthest(result, person))}</summary>\n{joint_table(result, person)}</details>\n"
+        "</article>\n"
+    )
+
+
+def slider(both: list[Bytes], name: str) -> str:
+    """Two pictures with a divider between them."""
+    if not both:
+        return '<p class="none">No joints, before or after.</p>\n'
+    height, width = both[0].shape[:2]
+    images = "".join(
+        f'<img class="{when}" src="{data_uri(picture)}" width="{width}" height="{height}" alt="{when}">'
+        for when, picture in zip(("before", "after"), both, strict=True)
+    )
+    return (
+        f'<div class="pair" style="max-width:{width}px">{images}<span class="tag">before</span>'
+        '<span class="tag">after</span><input type="range" value="50" step="any" autocomplete="off" '
+        f'aria-label="Before or after: {escape(name)}"></div>\n'
+    )
+
+
+def furthest(result: Refinement, person: int) -> str:
+    """The largest moves in words."""
+    shares, joints = shares_of(result)[person], get_skeleton(result.poses.skeleton).joints
+    moved = [k for k in np.argsort(-np.nan_to_num(shares)) if result.verdict[person, k] == "moved"][:2]
+    told = [f"{spoken(joints[k])} {result.shift[person, k]:.1f}\u00a0px ({shares[k]:.1f}\u00a0%)" for k in moved]
+    return ", ".join(told) or "all joints"
+
+
+def joint_table(result: Refinement, person: int) -> str:
+    """What moved and how far; the furthest first, what was kept last."""
+    shares, verdicts = shares_of(result)[person], result.verdict[person]
+    order = sorted(range(len(verdicts)), key=lambda k: (VERDICTS.index(verdicts[k]), -np.nan_to_num(shares[k]).item()))
+    rows = []
+    for k in order:
+        scores = [number(poses.scores[person, k]) for poses in (result.initial, result.poses)]
+        cells = [number(result.shift[person, k], 1), number(shares[k], 1), *scores]
+        name = spoken(get_skeleton(result.poses.skeleton).joints[k])
+        rows.append([name, f'<span class="{verdicts[k]}">{verdicts[k]}</span>', *cells])
+    return table(["joint", "verdict", "px", "% of height", "score before", "after"], rows, verdicts[order].tolist())
+
+
+def page(title: str, totals: Totals, cards: list[str]) -> str:
+    """The whole page."""
+    template = Template(packaged("report.html"))
+    left, right, middle = ("#{:02x}{:02x}{:02x}".format(*color) for color in (LEFT, RIGHT, MIDDLE))
+    return template.substitute(
+        style=packaged("page.css"),
+        title=escape(title),
+        version=escape(__version__),
+        tiles=tiles(totals),
+        joints=summary_table(totals),
+        shown=len(cards),
+        people=totals.people,
+        left_out=left_out(totals.people, len(cards)),
+        guess=GUESS,
+        left=left,
+        right=right,
+        middle=middle,
+        options="".join(f'<option value="{v}">{v}</option>' for v in VERDICTS),
+        cards="".join(cards) or '<p class="none">Nobody in these images.</p>',
+    )
+
+
+def packaged(name: str) -> str:
+    """A text file that comes with the package."""
+    return (files("pose_refine") / name).read_text(encoding="utf-8")
+
+
+def left_out(people: int, shown: int) -> str:
+    if people == shown:
+        return ""
+    return f"Pictures of the {shown} people who changed most; {people - shown} others are counted above, not shown."
+
+
+def tiles(totals: Totals) -> str:
+    """The figures on top."""
+    counts, joints = totals.verdicts, totals.verdicts.total()
+    figures = [("images", totals.images, ""), ("people", totals.people, "")]
+    figures += [(f"joints {v}", counts[v], f" {100 * counts[v] / joints:.1f} %" if joints else "") for v in VERDICTS]
+    return "".join(f"<div><dt>{what}</dt><dd>{n:,}<small>{share}</small></dd></div>" for what, n, share in figures)
+
+
+def summary_table(totals: Totals) -> str:
+    """One row a joint."""
+    rows = []
+    for name, joint in totals.joints.items():
+        there = joint.verdicts["moved"] + joint.verdicts["kept"]
+        share = 100 * joint.verdicts["moved"] / there if there else float("nan")
+        bar = f'<meter max="100" value="{share:.1f}"></meter> {share:.0f} %' if there else NOTHING
+        score = joint.scores[0] / joint.scores[1] if joint.scores[1] else float("nan")
+        counts = [str(joint.verdicts[v]) for v in ("recovered", "missing")]
+        rows.append([spoken(name), bar, number(joint.median_shift), *counts, number(score)])
+    return table(["joint", "moved", "median shift, %", "reco&shy;vered", "miss&shy;ing", "mean score"], rows)
+
+
+def table(head: list[str], rows: list[list[str]], verdicts: list[str] | None = None) -> str:
+    """A table of HTML cells; `verdicts` tell the rows apart for the page's filter."""
+    marks = [f' class="row-{v}"' for v in verdicts] if verdicts else [""] * len(rows)
+    heading = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+    body = "".join(
+        f'<tr{mark}><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>\n'
+        for mark, row in zip(marks, rows, strict=True)
+    )
+    return f'<div class="wide"><table><thead><tr>{heading}</tr></thead>\n<tbody>{body}</tbody></table></div>\n'
+
+
+def number(value: float, digits: int = 2) -> str:
+    return NOTHING if np.isnan(value) else f"{value:.{digits}f}"
+
+
+def spoken(joint: str) -> str:
+    return joint.replace("_", " ")

@@ -1,0 +1,117 @@
+"""Where the network runs, and batches that its memory does not hold."""
+
+import logging
+import os
+import platform
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from pose_refine.crops.batches import Views
+from pose_refine.nn import backends
+from pose_refine.nn.backends import batch_of, usable_device, within_memory
+from pose_refine.nn.model import Model
+from pose_refine.nn.network import NetworkConfig
+
+
+def views_of(people):
+    numbered = np.broadcast_to(np.arange(people, dtype=np.float32)[:, None, None], (people, 19, 2))
+    picture, others = np.zeros(people, int), np.zeros((people, 3, 19, 2), np.float32)
+    detail, mpii = np.ones(people, np.float32), np.zeros(people, bool)
+    return Views((), picture, numbered, others, numbered, detail, mpii, np.zeros((people, 2, 3), np.float32))
+
+
+def device_for(most, seen):
+    """A network whose memory holds `most` people."""
+
+    def look(views):
+        if len(views) > most:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        each = (views.initial, views.others, views.shown, views.detail, views.mpii, views.matrices)
+        assert {len(array) for array in each} == {len(views)}
+        seen.append(len(views))
+        return torch.tensor(views.initial)
+
+    return look
+
+
+@pytest.mark.parametrize(("people", "most", "batches"), [(7, 8, [7]), (7, 4, [3, 4]), (5, 1, [1, 1, 1, 1, 1])])
+def test_what_does_not_fit_is_halved_and_stays_in_order(people, most, batches, caplog):
+    seen = []
+    with caplog.at_level(logging.WARNING):
+        out = within_memory(device_for(most, seen), views_of(people))
+    assert out[:, 0, 0].tolist() == list(range(people))
+    assert seen == batches
+    assert bool(caplog.records) == (len(batches) > 1)
+
+
+def test_one_person_who_does_not_fit_is_an_error():
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        within_memory(device_for(0, []), views_of(3))
+
+
+@pytest.mark.parametrize(
+    ("config", "views", "people", "kept", "cores"),
+    [
+        # 1.5 MiB is a crop's largest layer, 0.9 that of a smaller one, 128 that of a huge one
+        (NetworkConfig(), 3, 7, 21, 5),
+        (NetworkConfig(), 2, 10, 32, 8),
+        (NetworkConfig(), 1, 21, 64, 16),
+        (NetworkConfig(width=32, coarse=32, size=(192, 160)), 1, 34, 64, 16),
+        (NetworkConfig(size=(2048, 2048)), 2, 1, 1, 8),
+    ],
+)
+def test_batches_on_cpus_suit_memory_and_cores(config, views, people, kept, cores, monkeypatch):
+    with torch.device("meta"):
+        model = Model(config, views=views)
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(backends, "_largest_layer", backends.LARGEST_LAYER)
+    monkeypatch.setattr(backends.ctypes, "CDLL", lambda _: SimpleNamespace(mallopt=lambda *_: 1))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert batch_of(model, cpu, 64) == people
+    assert batch_of(model, cpu, 1) == 1
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 16)
+    assert batch_of(model, cpu, 64) == max(cores, people)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    backends.keep_memory()
+    assert batch_of(model, cpu, 64) == kept
+
+
+@pytest.mark.parametrize(("views", "most", "people"), [(1, 64, 64), (2, 64, 32), (3, 64, 21), (2, 1, 1)])
+def test_batches_elsewhere_are_as_many_crops_as_people_are_allowed(views, most, people):
+    with torch.device("meta"):
+        model = Model(NetworkConfig(width=8), views=views)
+    assert batch_of(model, torch.device("meta"), most) == people
+
+
+def test_usable_device():
+    assert usable_device("cpu") == torch.device("cpu")
+    with pytest.raises(ValueError, match="device: cannot use 'abacus'"):
+        usable_device("abacus")
+
+
+FAULTS = """
+import resource, sys, torch
+from pose_refine.nn.backends import keep_memory
+if sys.argv[1] == "keep":
+    keep_memory()
+for _ in range(5):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(48 << 20, dtype=torch.uint8)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no mallopt")
+def test_kept_memory_is_not_faulted_in_again():
+    """48 MB, allocated and freed five times: the faults of the last time."""
+    untold = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    plain, kept = (
+        int(subprocess.check_output([sys.executable, "-c", FAULTS, how], text=True, env=untold))
+        for how in ("plain", "keep")
+    )
+    assert kept < plain / 2
