@@ -14,6 +14,7 @@ from pose_refine import Refiner, api, refine
 from pose_refine.nn import weights
 from pose_refine.nn.model import Model
 from pose_refine.nn.network import NetworkConfig
+from pose_refine.nn.predictor import Predictor
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
 POSE = np.random.default_rng(1).uniform(50, 250, (2, 17, 3)).astype(np.float32)
@@ -83,8 +84,7 @@ def test_a_refiner_travels_with_its_model(folder, how, gone):
     copy = COPIES[how](refiner)
     assert np.array_equal(copy.refine(IMAGE, POSE), expected)
     assert (copy.device, copy.dtype) == (refiner.device, refiner.dtype)
-    assert copy._lock is not refiner._lock
-    assert copy._model is not refiner._model
+    assert copy.predictor.model is not refiner.predictor.model
     assert np.array_equal(COPIES[how](copy).refine(IMAGE, POSE), expected)  # and on from there
 
 
@@ -92,12 +92,12 @@ def test_a_refiner_travels_with_its_model(folder, how, gone):
 def test_what_is_not_loaded_is_loaded_there(folder, how):
     refiner = api._cached(folder, "cpu")
     copy = COPIES[how](refiner)
-    assert refiner._loaded is None
+    assert refiner.predictor.__getstate__()["_loaded"] is None
     assert np.array_equal(copy.refine(IMAGE, POSE), refiner.refine(IMAGE, POSE))
 
 
 @pytest.mark.parametrize("how", COPIES)
 def test_one_of_a_models_own(how):
-    refiner = Refiner(lambda: tiny(), device="cpu")
+    refiner = Refiner(Predictor(lambda: tiny(), device="cpu"))
     expected = refiner.refine(IMAGE, POSE)
     assert np.array_equal(COPIES[how](refiner).refine(IMAGE, POSE), expected)

@@ -10,6 +10,7 @@ import torch
 from pose_refine import Poses, Refiner, Skeleton
 from pose_refine.nn.model import Model
 from pose_refine.nn.network import NetworkConfig
+from pose_refine.nn.predictor import Predictor
 from pose_refine.skeletons import SKELETONS, get_skeleton
 
 ARM = Skeleton("arm", ["LShoulder", "left elbow", "wrist_l", "watch", "neck"], limbs=[("LShoulder", "watch")])
@@ -20,7 +21,7 @@ POSE = np.float32([[[200, 60, 0.9], [220, 110, 0.8], [230, 160, 0.7], [231, 155,
 @pytest.fixture(scope="module")
 def random():
     torch.manual_seed(0)
-    return Refiner(lambda: Model(NetworkConfig(width=8, coarse=8), views=1).eval(), device="cpu")
+    return Refiner(Predictor(lambda: Model(NetworkConfig(width=8, coarse=8), views=1).eval(), device="cpu"))
 
 
 BAD = {

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from fakes.predictor import Told
 
 import pose_refine
 from pose_refine import Poses, Refiner, refine
@@ -78,7 +79,7 @@ def test_odd_poses(refiner, photo, name):
 @pytest.mark.parametrize(("count", "batch_size"), [(4, 64), (5, 1)], ids=["one batch", "alone"])
 def test_the_order_of_people_does_not_matter(refiner, photo, count, batch_size, large_batches):
     """In batches of other sizes the network rounds otherwise, and a closer look passes that through it again."""
-    assert refiner._batch(batch_size) in (1, 64)
+    assert refiner.predictor.fitting(batch_size) in (1, 64)
     poses, order = people(count), np.array([3, 0, 4, 1, 2])
     order = order[order < count]
     straight, shuffled = (refiner.refine(photo, p, batch_size=batch_size) for p in (poses, poses[order]))
@@ -119,7 +120,7 @@ def test_empty_in_empty_out_without_weights(photo):
 
 
 def test_the_batch_size_changes_nothing(refiner, photo, pose, large_batches):
-    assert refiner._batch(64) == 64
+    assert refiner.predictor.fitting(64) == 64
     crowd = np.nan_to_num(pose) + RNG.normal(0, 4, (9, 17, 3)).astype(np.float32)
     assert np.abs(refiner.refine(photo, crowd) - refiner.refine(photo, crowd, batch_size=1)).max() < 0.01
 
@@ -138,11 +139,11 @@ class Moving(Refiner):
     """Its network finds whoever is on the right 60 pixels further to the left than the pose that it is shown."""
 
     def __init__(self):
-        super().__init__(lambda: pytest.fail("there are no weights"), device="cpu")
-        self.seen, self._batch = [], int  # as many as are wanted: there is no model to ask
+        super().__init__(Told(self.found))
+        self.seen = []
 
-    def _look(self, views):
-        self.seen.append((to_image(views.initial, views.matrices), to_image(views.shown, views.matrices)))
+    def found(self, batch):
+        self.seen.append((to_image(batch.initial, batch.matrices), to_image(batch.shown, batch.matrices)))
         found = np.where(np.isnan(self.seen[-1][1]), self.seen[-1][0], self.seen[-1][1])
         found[np.nanmean(found[..., 0], 1) > 300, :, 0] -= 60
         with_scores = np.concatenate([np.nan_to_num(found), np.full((*found.shape[:2], 1), 0.9)], -1)
@@ -323,13 +324,15 @@ def test_bfloat16_is_close(refiner, photo, pose):
 def test_without_mirror_images(photo, pose, refiner):
     """The same joints, nearly, of embedded weights that look at mirror images unless told not to."""
     plain = Refiner.from_pretrained(device="cpu", flip=False)
-    assert plain._model.views == 1
+    assert plain.predictor.model.views == 1
     apart = np.abs(plain.refine(photo, pose) - refiner.refine(photo, pose))[..., :2]
     assert apart.max() > 0
     assert np.median(apart) < 2
-    views = {name: Refiner.from_pretrained(name, device="cpu")._model.views for name in ("small", "base", "large")}
+    views = {
+        name: Refiner.from_pretrained(name, device="cpu").predictor.model.views for name in ("small", "base", "large")
+    }
     assert views == {"small": 1, "base": 2, "large": 3}
-    assert Refiner.from_pretrained("small", device="cpu", flip=True)._model.views == 2
+    assert Refiner.from_pretrained("small", device="cpu", flip=True).predictor.model.views == 2
 
 
 def test_a_refiner_has_its_device(refiner, photo, pose):

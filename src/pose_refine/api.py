@@ -12,7 +12,8 @@ import torch
 from pose_refine.arguments import Color
 from pose_refine.files.images import Image
 from pose_refine.nn import backends, weights
-from pose_refine.refiner import Refiner, load_source
+from pose_refine.nn.predictor import Predictor
+from pose_refine.refiner import Refiner
 from pose_refine.skeletons import AnySkeleton
 
 Stamp = tuple[tuple[str, int, int], ...]
@@ -32,7 +33,8 @@ def _cached(source: str | os.PathLike[str] | None, device: str | torch.device | 
 
 @lru_cache(maxsize=KEPT)
 def _refiner(source: str | os.PathLike[str] | None, device: torch.device, stamp: Stamp) -> Refiner:
-    return Refiner(partial(load_source, source, None, "torch", device, None), device=device)
+    load = partial(backends.load_source, source, None, "torch", device, None)
+    return Refiner(Predictor(load, device=device))
 
 
 def _place(source: str | os.PathLike[str] | None) -> Path | None:

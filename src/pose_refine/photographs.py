@@ -13,18 +13,18 @@ from tqdm import tqdm
 from pose_refine import formats
 from pose_refine._types import AnyArray, Bytes, Floats, Shape
 from pose_refine.arguments import Color, integer
-from pose_refine.crops.batches import Picture, Scene
-from pose_refine.crops.geometry import far_off, where_to_cut
+from pose_refine.crops.batches import Picture, Scene, closer_looks
+from pose_refine.crops.geometry import where_to_cut
 from pose_refine.files.ahead import read_ahead, said_of, until_error
 from pose_refine.files.images import Image, check_color, read_image
 from pose_refine.poses import Poses, Refinement
-from pose_refine.prepared import Question, answer, ask, hand_back
+from pose_refine.prepared import PreparedPoses, finish, hand_back, prepare_poses
 from pose_refine.skeletons import MPII_CONVENTION, AnySkeleton, get_skeleton
 
 END: Any = object()
 READ_AHEAD = 32  # images that are decoded while the network runs
 HELD = 1 << 28  # bytes of images that one batch may hold, if there are several
-Look = Callable[[Sequence[tuple[Scene, AnyArray]], int], list[Floats]]  # what `Refiner.look` does
+Predict = Callable[[Sequence[tuple[Scene, AnyArray]], int], list[Floats]]  # what `Predictor.predict` does
 
 
 @dataclass(frozen=True)
@@ -53,19 +53,19 @@ class Photograph:
     Attributes:
         given: What came for it, of any format.
         shape: Its height and width.
-        question: Its poses.
+        prepared: Its poses.
         scene: What the network is to see of it, of those who have a joint; None where nobody has.
     """
 
     given: Any
     shape: Shape
-    question: Question
+    prepared: PreparedPoses
     scene: Scene | None
 
     @property
     def people(self) -> int:
         """How many the network is to see."""
-        return len(self.question.rows)
+        return len(self.prepared.rows)
 
     @property
     def size(self) -> int:
@@ -76,26 +76,25 @@ class Photograph:
 def prepare(pixels: Bytes, order: str, given: Any, wanted: Wanted) -> Photograph:
     """An image, its channels' order, and what came for it, ready for the network."""
     shape = pixels.shape[0], pixels.shape[1]
-    question = ask(formats.read(given, wanted.skeleton, format=wanted.format, shape=shape), wanted.to, shape)
-    if not len(question.rows):
-        return Photograph(given, shape, question, None)
-    source = get_skeleton(question.given.skeleton)
-    known, shown, matrices = where_to_cut(question.reachable, source, shape)
-    mpii = question.target.name in MPII_CONVENTION
-    return Photograph(given, shape, question, Scene(Picture(pixels, order), known, shown, matrices, mpii))
+    prepared = prepare_poses(formats.read(given, wanted.skeleton, format=wanted.format, shape=shape), wanted.to, shape)
+    if not len(prepared.rows):
+        return Photograph(given, shape, prepared, None)
+    source = get_skeleton(prepared.given.skeleton)
+    known, shown, matrices = where_to_cut(prepared.reachable, source, shape)
+    mpii = prepared.target.name in MPII_CONVENTION
+    return Photograph(given, shape, prepared, Scene(Picture(pixels, order), known, shown, matrices, mpii))
 
 
-def refined(look: Look, photographs: Sequence[Photograph], wanted: Wanted) -> list[Refinement]:
+def refined(predict: Predict, photographs: Sequence[Photograph], wanted: Wanted) -> list[Refinement]:
     """What becomes of their poses; people whose pose was far off are looked at again, closer."""
     scenes = [p.scene for p in photographs if p.scene is not None]
-    found = look([(scene, np.arange(len(scene.initial))) for scene in scenes], wanted.batch_size)
-    far = [(n, far_off(s.initial, f, s.matrices)) for n, (s, f) in enumerate(zip(scenes, found, strict=True))]
-    again = [(n, rows) for n, rows in far if len(rows)]
-    closer = look([(scenes[n].closer(found[n]), rows) for n, rows in again], wanted.batch_size)
-    for (n, rows), joints in zip(again, closer, strict=True):
+    found = predict([(scene, np.arange(len(scene.initial))) for scene in scenes], wanted.batch_size)
+    again = closer_looks(scenes, found)
+    closer = predict([(scene, rows) for _, scene, rows in again], wanted.batch_size)
+    for (n, _, rows), joints in zip(again, closer, strict=True):
         found[n][rows] = joints
     joints_of = iter(found)
-    return [answer(p.question, None if p.scene is None else next(joints_of), wanted.recover) for p in photographs]
+    return [finish(p.prepared, None if p.scene is None else next(joints_of), wanted.recover) for p in photographs]
 
 
 def written(photograph: Photograph, refinement: Refinement, wanted: Wanted) -> Any:
@@ -104,7 +103,7 @@ def written(photograph: Photograph, refinement: Refinement, wanted: Wanted) -> A
 
 
 def refine_many(
-    look: Look, images: Iterable[Image], poses: Iterable[Any], wanted: Wanted, progress: bool
+    predict: Predict, images: Iterable[Image], poses: Iterable[Any], wanted: Wanted, progress: bool
 ) -> Iterator[Any]:
     """What `Refiner.refine_many` yields; see there."""
     one = (str, os.PathLike, dict, Poses)
@@ -112,15 +111,15 @@ def refine_many(
         if isinstance(values, one) or not isinstance(values, Iterable):
             raise TypeError(f"{name}: expected one entry an image, got a {type(values).__name__}")
     total = len(images) if isinstance(images, Sized) else None
-    return iter(tqdm(_all(look, images, poses, wanted), "refine", total, unit="image", disable=not progress))
+    return iter(tqdm(_all(predict, images, poses, wanted), "refine", total, unit="image", disable=not progress))
 
 
-def _all(look: Look, images: Iterable[Image], poses: Iterable[Any], wanted: Wanted) -> Iterator[Any]:
+def _all(predict: Predict, images: Iterable[Image], poses: Iterable[Any], wanted: Wanted) -> Iterator[Any]:
     errors: list[Exception] = []
     with closing(_prepared(images, poses, wanted)) as prepared:
         for chunk in chunks(until_error(prepared, errors), wanted.batch_size):
             there = [p for p in chunk if p is not None]
-            results = iter(zip(there, refined(look, there, wanted), strict=True))
+            results = iter(zip(there, refined(predict, there, wanted), strict=True))
             yield from (None if p is None else written(*next(results), wanted) for p in chunk)
     if errors:
         raise errors[0]

@@ -1,4 +1,4 @@
-"""Poses on their way to the network, and back: what is asked of it, and what its answer changes."""
+"""Poses made ready for the network, and what its answer changes of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ FAR = 0.5  # of the image's sides: a joint further outside than that can only be
 
 
 @dataclass(frozen=True)
-class Question:
+class PreparedPoses:
     """Poses of one image, on their way to the network.
 
     Attributes:
@@ -36,7 +36,7 @@ class Question:
     reachable: Floats
 
 
-def ask(given: Poses, to: AnySkeleton | None, shape: tuple[int, int]) -> Question:
+def prepare_poses(given: Poses, to: AnySkeleton | None, shape: tuple[int, int]) -> PreparedPoses:
     """What is to be refined of the poses of an image of that height and width."""
     source, target = get_skeleton(given.skeleton), get_skeleton(to or given.skeleton)
     rows = np.flatnonzero(given.present.any(1))  # the others have nothing to go by
@@ -44,18 +44,18 @@ def ask(given: Poses, to: AnySkeleton | None, shape: tuple[int, int]) -> Questio
         warn("all joints lie within two pixels of the image's corner; are they in [0, 1]?")
     values = given.to_array()
     before = values if target is source else convert(values, source, target)
-    return Question(given, target, before, rows, within_reach(values[rows], shape))
+    return PreparedPoses(given, target, before, rows, within_reach(values[rows], shape))
 
 
-def answer(question: Question, found: Floats | None, recover: bool) -> Refinement:
-    """What changes, given the network's joints (R, 19, 3) of `question.rows`; nothing where there is no answer."""
-    source, target, before = get_skeleton(question.given.skeleton), question.target, question.before
-    after, rows, reachable = before.copy(), question.rows, question.reachable
+def finish(prepared: PreparedPoses, found: Floats | None, recover: bool) -> Refinement:
+    """What changes, given the network's joints (R, 19, 3) of `prepared.rows`; nothing where there is no answer."""
+    source, target, before = get_skeleton(prepared.given.skeleton), prepared.target, prepared.before
+    after, rows, reachable = before.copy(), prepared.rows, prepared.reachable
     if found is not None:
         refined = put_back(reachable if target is source else convert(reachable, source, target), found, target)
         keep = np.isnan(refined[..., :1]) | (np.isnan(before[rows][..., :1]) & (not recover))
         after[rows] = np.where(keep, before[rows], refined)
-    initial, result = (Poses(v[..., :2], v[..., 2], target, question.given.ids) for v in (before, after))
+    initial, result = (Poses(v[..., :2], v[..., 2], target, prepared.given.ids) for v in (before, after))
     return compare(initial, result)
 
 

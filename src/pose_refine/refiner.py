@@ -1,101 +1,46 @@
 """The one path: image and poses, to crops, to the network, to poses."""
 
 import os
-import threading
 from collections.abc import Iterable, Iterator, Sequence
-from copy import deepcopy
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from pose_refine import formats
-from pose_refine._types import AnyArray, Floats
 from pose_refine.arguments import Backend, Color, Mode, Smooth
-from pose_refine.crops.batches import Scene, Views, batches
-from pose_refine.crops.geometry import to_image
-from pose_refine.crops.on_device import upload
 from pose_refine.files.images import Image, read_image
 from pose_refine.nn import backends
-from pose_refine.nn.model import Model, Prompt
-from pose_refine.nn.onnx_model import OnnxModel
+from pose_refine.nn.predictor import Predictor
 from pose_refine.photographs import Wanted, prepare, refined, written
 from pose_refine.photographs import refine_many as refine_many_with
 from pose_refine.poses import Refinement
-from pose_refine.skeletons import NETWORK, AnySkeleton
+from pose_refine.skeletons import AnySkeleton
 from pose_refine.video.frames import Frames
-
-DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-
-
-def load_source(
-    source: str | os.PathLike[str] | None,
-    revision: str | None,
-    backend: str,
-    device: torch.device,
-    flip: bool | None,
-) -> Model | OnnxModel:
-    """What `backends.choose` says; a function of its own, as pickle takes no closures."""
-    return backends.choose(source, revision, backend, device, flip)[0]()
+from pose_refine.video.pipeline import refine_frames
+from pose_refine.video.pipeline import written as written_frame
+from pose_refine.video.settings import Settings
 
 
 class Refiner:
     """A refiner: `Refiner.from_pretrained()`. It keeps nothing of a call: threads may share one, and it can be pickled.
 
     Args:
-        load: Gives the model, on the CPU, or an OnnxModel for `device`; called once, when there is first a joint to
-            refine.
-        device: Where to run it; by default cuda, else mps, else cpu.
-        dtype: Of the network: torch.float32 (the default), or bfloat16 / float16 by autocast: faster where the device
-            has instructions for it, and not the same answers.
+        predictor: Runs the network; it loads weights when there is first a joint to refine.
     """
 
-    def __init__(
-        self,
-        load: backends.Load,
-        *,
-        device: str | torch.device | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        self.dtype = torch.float32 if dtype is None else dtype
-        if self.dtype not in DTYPES:
-            raise ValueError(f"dtype must be one of {DTYPES}, got {dtype!r}")
-        self.device = backends.usable_device(device)
-        self._load = load
-        self._lock = threading.Lock()
-        self._loaded: Model | OnnxModel | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For pickle and deepcopy: a torch model that was loaded travels, by way of the CPU; others are loaded anew."""
-        with self._lock:
-            state, model = vars(self).copy(), self._loaded
-        del state["_lock"]
-        travels = isinstance(model, Model)
-        state["_loaded"] = deepcopy(model).cpu() if isinstance(model, Model) and self.device.type != "cpu" else model
-        return {**state, "_load": None} if travels else {**state, "_loaded": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._lock = threading.Lock()
-        if self._loaded is not None:
-            self._loaded = self._on_device(self._loaded)
-
-    def _on_device(self, model: Model | OnnxModel) -> Model | OnnxModel:
-        if isinstance(model, Model):
-            return model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-        return model
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
 
     @property
-    def _model(self) -> Model | OnnxModel:
-        with self._lock:  # two threads must not load it twice
-            if self._loaded is None:
-                model = self._load()
-                if isinstance(model, OnnxModel) and self.dtype != torch.float32:
-                    raise ValueError(f"dtype: ONNX Runtime computes in torch.float32, got {self.dtype}")
-                self._loaded = self._on_device(model)
-            return self._loaded
+    def device(self) -> torch.device:
+        """Where the network runs."""
+        return self.predictor.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the network."""
+        return self.predictor.dtype
 
     @classmethod
     def from_pretrained(
@@ -131,9 +76,10 @@ class Refiner:
                 for an exported file, which has its own.
         """
         _, device = backends.choose(source, revision, backend, device, flip)
-        refiner = cls(partial(load_source, source, revision, backend, device, flip), device=device, dtype=dtype)
-        refiner._model  # noqa: B018  # so that what is wrong with the source is said here
-        return refiner
+        load = partial(backends.load_source, source, revision, backend, device, flip)
+        predictor = Predictor(load, device=device, dtype=dtype)
+        predictor.model  # noqa: B018  # so that what is wrong with the source is said here
+        return cls(predictor)
 
     def refine(
         self,
@@ -171,7 +117,7 @@ class Refiner:
         """
         wanted = Wanted(skeleton, format, to, color, recover, batch_size)
         photograph = prepare(*read_image(image, color), formats.load(poses), wanted)
-        return written(photograph, refined(self.look, [photograph], wanted)[0], wanted)
+        return written(photograph, refined(self.predictor.predict, [photograph], wanted)[0], wanted)
 
     def analyze(
         self,
@@ -188,7 +134,7 @@ class Refiner:
         """As `refine`, but returns what was changed and how sure it is; arguments and errors as there."""
         wanted = Wanted(skeleton, format, to, color, recover, batch_size)
         photograph = prepare(*read_image(image, color), formats.load(poses), wanted)
-        return refined(self.look, [photograph], wanted)[0]
+        return refined(self.predictor.predict, [photograph], wanted)[0]
 
     def refine_many(
         self,
@@ -219,7 +165,7 @@ class Refiner:
                 fewer. What is wrong with one image names its index, and comes after the results of those before it.
         """
         wanted = Wanted(skeleton, format, to, color, recover, batch_size)
-        return refine_many_with(self.look, images, poses, wanted, progress)
+        return refine_many_with(self.predictor.predict, images, poses, wanted, progress)
 
     def refine_video(
         self,
@@ -232,7 +178,7 @@ class Refiner:
         threshold: float = 0.7,
         smooth: Smooth | None = None,
         ahead: int = 8,
-        looks: int = 1,
+        passes: int = 1,
         first: int = 0,
         skeleton: AnySkeleton | None = None,
         format: str | None = None,
@@ -262,7 +208,7 @@ class Refiner:
             smooth: "zero_phase" filters forwards and backwards, "one_euro" uses the frames before only; fast motion and
                 joints that are sure are moved least. None: wrong joints come back, right ones are not filtered.
             ahead: Frames after each that may tell of it; less is less delay, and worse. 0 for a live camera.
-            looks: Of the network at each person; 2 helps weak estimators, at twice the cost.
+            passes: Of the network over each person; 2 helps weak estimators, at twice the cost.
             first: What the first frame is called in the names of documents and files that number frames of a video.
             skeleton: Which joints these are, where the format and their number do not say.
             format: Name of the format; by default it is recognised.
@@ -283,14 +229,14 @@ class Refiner:
             ValueError: Frames, poses or ids that are not as they should be; poses for more frames than there are, or
                 for fewer: then all frames that have both have been yielded.
         """
-        from pose_refine.video import pipeline as video
-        from pose_refine.video import stages as looking
 
-        settings = looking.Settings(
-            skeleton, format, to, fps, mode, threshold, smooth, ahead, looks, recover=recover, batch_size=batch_size
+        settings = Settings(
+            skeleton, format, to, fps, mode, threshold, smooth, ahead, passes, recover=recover, batch_size=batch_size
         )
-        results = video.refine_frames(self, frames, poses, ids, settings, color=color, first=first, progress=progress)
-        return (video.written(frame, refined, settings) for frame, refined in results)
+        results = refine_frames(
+            self.predictor, frames, poses, ids, settings, color=color, first=first, progress=progress
+        )
+        return (written_frame(frame, refined, settings) for frame, refined in results)
 
     def analyze_video(
         self,
@@ -303,7 +249,7 @@ class Refiner:
         threshold: float = 0.7,
         smooth: Smooth | None = None,
         ahead: int = 8,
-        looks: int = 1,
+        passes: int = 1,
         first: int = 0,
         skeleton: AnySkeleton | None = None,
         format: str | None = None,
@@ -314,40 +260,11 @@ class Refiner:
         progress: bool = False,
     ) -> Iterator[Refinement]:
         """As `refine_video`, but yields what was changed and how sure it is, with identities: `.poses.ids`."""
-        from pose_refine.video import pipeline as video
-        from pose_refine.video import stages as looking
 
-        settings = looking.Settings(
-            skeleton, format, to, fps, mode, threshold, smooth, ahead, looks, recover=recover, batch_size=batch_size
+        settings = Settings(
+            skeleton, format, to, fps, mode, threshold, smooth, ahead, passes, recover=recover, batch_size=batch_size
         )
-        results = video.refine_frames(self, frames, poses, ids, settings, color=color, first=first, progress=progress)
+        results = refine_frames(
+            self.predictor, frames, poses, ids, settings, color=color, first=first, progress=progress
+        )
         return (refined for _, refined in results)
-
-    def look(self, shown: Sequence[tuple[Scene, AnyArray]], batch_size: int) -> list[Floats]:
-        """The joints of people (R,) of each scene, (R, 19, 3) x, y, score, in batches. Only the last step waits."""
-        counts = [len(rows) for _, rows in shown]
-        if not any(counts):  # needs no weights
-            return [np.empty((0, len(NETWORK.joints), 3), np.float32) for _ in shown]
-        found = [self._look(views) for views in batches(shown, self._batch(batch_size))]
-        return np.split(torch.cat(found).cpu().numpy(), np.cumsum(counts)[:-1])
-
-    def _refine_crops(self, scene: Scene, rows: AnyArray, batch_size: int) -> Floats:
-        """The joints of people (R,) of one scene: (R, 19, 3) x, y, score."""
-        return self.look([(scene, rows)], batch_size)[0]
-
-    def _batch(self, size: int) -> int:
-        """How many people at once, where at most `size` are wanted."""
-        return backends.batch_of(self._model, self.device, size)
-
-    def _look(self, views: Views) -> Tensor:
-        """What the network says of one batch, (N, 19, 3) x, y in image pixels, score."""
-        return backends.within_memory(self._ask, views)
-
-    @torch.inference_mode()
-    def _ask(self, views: Views) -> Tensor:
-        model = self._model
-        place = torch.device("cpu") if isinstance(model, OnnxModel) else self.device
-        prompt = Prompt(*(upload(getattr(views, name), place) for name in Prompt._fields))
-        with backends.own_precision(place):
-            found, score = model(views.crops(place), prompt, self.dtype)
-            return torch.cat([to_image(found, upload(views.matrices, place)), score[..., None]], -1)

@@ -36,7 +36,7 @@ from tqdm import tqdm
 from writing import PARTIAL, Progress, chosen, rounded
 
 from pose_refine import Refiner
-from pose_refine.crops.batches import Views
+from pose_refine.crops.batches import CropBatch
 from pose_refine.nn import weights
 
 REMOVED = 0.2  # share of a person's joints, the lowest-scored, that recovery is measured on
@@ -70,17 +70,18 @@ def measure(refiner: Refiner, instead: Instead, dev: DevSet, name: str, paper_ro
 def counted_looks(refiner: Refiner) -> Iterator[list[int]]:
     """How many people each batch has that the refiner is shown."""
     counts: list[int] = []
-    look = refiner._look
+    predictor = refiner.predictor
+    run = predictor.run
 
-    def counting(views: Views) -> Tensor:
-        counts.append(len(views))
-        return look(views)
+    def counting(batch: CropBatch) -> Tensor:
+        counts.append(len(batch))
+        return run(batch)
 
-    refiner._look = counting
+    predictor.run = counting
     try:
         yield counts
     finally:
-        del refiner._look
+        del predictor.run
 
 
 def ap_by_scores(dev: DevSet, poses: np.ndarray, after: np.ndarray) -> dict[str, float]:

@@ -106,7 +106,7 @@ def without_pose(refiner: Refiner, mpii: bool) -> Step:
         nothing = np.full((len(poses), len(NETWORK.joints), 2), np.nan, np.float32)
         *_, matrices = where_to_cut(poses, NETWORK, image.shape[:2])
         scene = Scene(Picture(image, "rgb"), nothing, nothing, matrices, mpii)
-        return refiner._refine_crops(scene, np.arange(len(poses)), 64)
+        return refiner.predictor.predict([(scene, np.arange(len(poses)))], 64)[0]
 
     return step
 

@@ -124,7 +124,7 @@ def overhead(refiner: Refiner, where: Where) -> dict[str, dict[str, float]]:
     for people in CROWDS:
         image, poses = crowd(people)
         things = {"refine": lambda i=image, p=poses: refiner.refine(i, p)}
-        model = refiner._model
+        model = refiner.predictor.model
         count = people * model.views
         things |= {str(batch): where.run(bare(model.network, count, batch)) for batch in BATCHES[where.device][1:]}
         refine, *network = in_turns(things, 1 if people > 100 else ROUNDS).values()

@@ -22,7 +22,8 @@ from tqdm import tqdm
 from pose_refine import Refiner
 from pose_refine.skeletons import NETWORK
 from pose_refine.video.pipeline import analyze_frames
-from pose_refine.video.stages import Looker, Settings
+from pose_refine.video.settings import Settings
+from pose_refine.video.stages import FramePredictor
 
 JOINTS = range(5, 17)  # the network's limb joints: all but the head's
 TRUTH = [f"{NETWORK.joints[k][0]}_{NETWORK.joints[k].split('_')[1]}" for k in JOINTS]  # r_shoulder as the data calls it
@@ -75,10 +76,10 @@ def frame_by_frame(refiner: Refiner, clip: dict) -> np.ndarray:
 
 def with_time(refiner: Refiner, clip: dict, answers: dict, **options) -> np.ndarray:
     """Answers of the network are taken from `answers`, or put there: filters are compared at no cost."""
-    looker = Looker(refiner, 64, answers, answers.__setitem__)
+    predictor = FramePredictor(refiner.predictor, 64, answers, answers.__setitem__)
     pairs = ((image, "bgr", pose[None]) for image, pose in zip(clip["images"], clip["poses"], strict=True))
     ids = [[1]] * len(clip["images"])
-    results = analyze_frames(looker, pairs, ids, Settings(skeleton="network19", **options))
+    results = analyze_frames(predictor, pairs, ids, Settings(skeleton="network19", **options))
     return np.stack([refined.poses.keypoints[0, JOINTS] for _, refined in results])
 
 
@@ -101,7 +102,7 @@ def measure(refiner: Refiner, clips: list[dict], again: float) -> dict[str, dict
         spent = [spent[0] + middle - start, spent[1] + time.process_time() - middle]
         for smooth in ("one_euro", "zero_phase"):
             ways[smooth].append(with_time(refiner, clip, answers, again=again, smooth=smooth))
-        ways["two looks"].append(with_time(refiner, clip, {}, again=again, smooth="zero_phase", looks=2))
+        ways["two looks"].append(with_time(refiner, clip, {}, again=again, smooth="zero_phase", passes=2))
     rows = {name: figures(clips, poses) for name, poses in ways.items()}
     rows["video"]["cost"] = spent[1] / spent[0]
     return rows

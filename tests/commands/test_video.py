@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pose_refine import Poses, Refiner
+from pose_refine.nn.predictor import Predictor
 from pose_refine.poses import Refinement
-from pose_refine.video.stages import Looker
 
 COUNT = 6
 SIDE = 96  # pixels, as in conftest.py
@@ -84,14 +84,16 @@ def test_a_document_and_a_picture_of_it(folder, run):
 
 def test_it_goes_on_where_it_was(folder, run, monkeypatch, caplog):
     assert run("movie.mp4", "poses", "-o", folder / "whole") == 0
-    look = Looker._look
+    predict = Predictor.predict
     with monkeypatch.context() as patch:
         interrupt_after(patch, COUNT // 2 + 1)
         assert run("movie.mp4", "poses", "-o", folder / "out", "--viz", folder / "viz.mp4") == 130
     assert "goes on from here" in caplog.text
     assert not (folder / "viz.mp4").exists()
     again = []
-    monkeypatch.setattr(Looker, "_look", lambda self, asked: again.extend(asked) or look(self, asked))
+    monkeypatch.setattr(
+        Predictor, "predict", lambda self, asked, size: again.extend(asked) or predict(self, asked, size)
+    )
     assert run("movie.mp4", "poses", "-o", folder / "out", "--viz", folder / "viz.mp4") == 0
     assert 0 < len(again) < COUNT
     for name in names(folder / "whole"):
@@ -101,15 +103,15 @@ def test_it_goes_on_where_it_was(folder, run, monkeypatch, caplog):
 
 def interrupt_after(patch, looks):
     """Have the network interrupted at that look."""
-    asked, look = [], Looker._look
+    asked, predict = [], Predictor.predict
 
-    def interrupted(self, now):
+    def interrupted(self, now, size):
         asked.extend(now)
         if len(asked) >= looks:
             raise KeyboardInterrupt
-        return look(self, now)
+        return predict(self, now, size)
 
-    patch.setattr(Looker, "_look", interrupted)
+    patch.setattr(Predictor, "predict", interrupted)
 
 
 @pytest.mark.parametrize("change", ["options", "file"])

@@ -38,14 +38,14 @@ def some_poses(people, seed=0):
 def test_a_scene_shows_poses_and_judges_others():
     poses = some_poses(5)
     shown, rows = poses + 3, np.array([4, 1])
-    views = scene_of(poses, shown=shown).views(rows)
+    batch = scene_of(poses, shown=shown).batch(rows)
     matrices = scene_of(shown).matrices[rows]
-    np.testing.assert_array_equal(views.matrices, matrices)
-    np.testing.assert_allclose(to_image(views.initial, matrices), poses[rows], atol=1e-3)
-    np.testing.assert_allclose(to_image(views.shown, matrices), shown[rows], atol=1e-3)
+    np.testing.assert_array_equal(batch.matrices, matrices)
+    np.testing.assert_allclose(to_image(batch.initial, matrices), poses[rows], atol=1e-3)
+    np.testing.assert_allclose(to_image(batch.shown, matrices), shown[rows], atol=1e-3)
     near = nearest_others(shown, middles(shown), rows)
-    np.testing.assert_allclose(to_crop(near, matrices), views.others)
-    np.testing.assert_array_equal(views.crops(CPU), cut_crops(NOISE, matrices))
+    np.testing.assert_allclose(to_crop(near, matrices), batch.others)
+    np.testing.assert_array_equal(batch.crops(CPU), cut_crops(NOISE, matrices))
 
 
 @pytest.mark.parametrize("mpii", [False, True])
@@ -54,12 +54,12 @@ def test_a_scene_tells_how_fine_its_crops_are_and_whose_joints_are_meant(mpii):
     scene = scene_of(some_poses(4), mpii=mpii)
     matrices = crop_matrices(np.full((4, 2), 99, np.float32), np.float32([64, 256, 512, 256]), np.float32([0, 0, 1, 2]))
     rows = np.array([3, 0, 2])
-    views = replace(scene, matrices=matrices).views(rows)
-    np.testing.assert_allclose(views.detail, [1, 0.25, 2], rtol=1e-5)
-    assert views.detail.dtype == np.float32
-    assert views.mpii.tolist() == [mpii] * 3
-    assert views.mpii.dtype == bool
-    assert views.of(slice(1, None)).detail.tolist() == views.detail[1:].tolist()
+    batch = replace(scene, matrices=matrices).batch(rows)
+    np.testing.assert_allclose(batch.detail, [1, 0.25, 2], rtol=1e-5)
+    assert batch.detail.dtype == np.float32
+    assert batch.mpii.tolist() == [mpii] * 3
+    assert batch.mpii.dtype == bool
+    assert batch.of(slice(1, None)).detail.tolist() == batch.detail[1:].tolist()
 
 
 def test_what_is_not_shown_is_judged_and_moves_nobody():
@@ -70,17 +70,17 @@ def test_what_is_not_shown_is_judged_and_moves_nobody():
     claimed[:, 4] = 9e4
     shown = poses.copy()
     shown[:, 4] = np.nan
-    views = scene_of(claimed, shown=shown).views(np.arange(3))
-    assert np.isnan(views.shown[:, 4]).all()
-    assert np.isnan(views.others[:, :2, 4]).all()
-    assert (np.abs(views.initial[:, 4]) > 1e3).all()
+    batch = scene_of(claimed, shown=shown).batch(np.arange(3))
+    assert np.isnan(batch.shown[:, 4]).all()
+    assert np.isnan(batch.others[:, :2, 4]).all()
+    assert (np.abs(batch.initial[:, 4]) > 1e3).all()
     np.testing.assert_allclose(scene_of(claimed, shown=shown).centres, np.nanmean(shown, 1), rtol=1e-5)
 
 
 @pytest.mark.parametrize("on_host", [("cpu",), ()], ids=["OpenCV", "on the device"])
 def test_crops_are_rgb(on_host, monkeypatch):
     monkeypatch.setattr(scenes, "ON_HOST", on_host)
-    rgb, bgr = (scene_of(some_poses(2), order).views(np.arange(2)).crops(CPU) for order in ("rgb", "bgr"))
+    rgb, bgr = (scene_of(some_poses(2), order).batch(np.arange(2)).crops(CPU) for order in ("rgb", "bgr"))
     assert rgb.shape == (2, CROP_HEIGHT, CROP_WIDTH, 3)
     assert torch.equal(rgb, bgr.flip(-1))
     assert not torch.equal(rgb, bgr)
@@ -104,11 +104,11 @@ def test_images_on_a_device_may_be_read_only_and_of_any_strides(view, monkeypatc
 def test_joined_views_are_each_of_their_own_picture():
     first, second = scene_of(some_poses(3)), scene_of(some_poses(2, seed=1), "bgr", mpii=True)
     rows = np.array([2, 0]), np.array([0, 1])
-    views = joined([first.views(rows[0]), second.views(rows[1]), first.views(rows[0][:1])])
-    apart = [scene.views(r) for scene, r in ((first, rows[0]), (second, rows[1]), (first, rows[0][:1]))]
-    assert len(views) == 5
+    batch = joined([first.batch(rows[0]), second.batch(rows[1]), first.batch(rows[0][:1])])
+    apart = [scene.batch(r) for scene, r in ((first, rows[0]), (second, rows[1]), (first, rows[0][:1]))]
+    assert len(batch) == 5
     for part in (slice(None), slice(3), slice(3, None)):
-        chosen = views.of(part)
+        chosen = batch.of(part)
         assert torch.equal(chosen.crops(CPU), torch.cat([v.crops(CPU) for v in apart])[part])
         for name in ("initial", "others", "shown", "detail", "mpii", "matrices"):
             expected = np.concatenate([getattr(v, name) for v in apart])[part]
@@ -119,10 +119,10 @@ def test_a_picture_is_copied_to_its_device_once(monkeypatch):
     monkeypatch.setattr(scenes, "ON_HOST", ())
     scene = scene_of(some_poses(3))
     closer = scene.closer(some_poses(3, seed=1))
-    for views in (scene.views(np.array([0])), scene.views(np.array([1, 2])), closer.views(np.array([2]))):
-        views.crops(CPU)
+    for batch in (scene.batch(np.array([0])), scene.batch(np.array([1, 2])), closer.batch(np.array([2]))):
+        batch.crops(CPU)
     levels = scene.picture._levels
-    scene.views(np.array([0])).crops(CPU)
+    scene.batch(np.array([0])).crops(CPU)
     assert levels is not None
     assert closer.picture._levels is levels
     scene.picture.release()
@@ -133,8 +133,8 @@ def test_large_images_stay_on_the_host(monkeypatch):
     monkeypatch.setattr(scenes, "ON_HOST", ())
     monkeypatch.setattr(scenes, "LARGE", NOISE.nbytes - 1)
     scene = scene_of(some_poses(2), "bgr")
-    views = scene.views(np.arange(2))
-    np.testing.assert_array_equal(views.crops(CPU), cut_crops(NOISE, views.matrices)[..., ::-1])
+    batch = scene.batch(np.arange(2))
+    np.testing.assert_array_equal(batch.crops(CPU), cut_crops(NOISE, batch.matrices)[..., ::-1])
     assert scene.picture._levels is None
 
 
@@ -145,7 +145,7 @@ def test_a_closer_look_is_at_what_was_found():
     closer = scene.closer(found)
     assert closer.initial is poses
     assert closer.mpii
-    np.testing.assert_allclose(closer.views(np.arange(3)).detail, scales(closer.matrices))
+    np.testing.assert_allclose(closer.batch(np.arange(3)).detail, scales(closer.matrices))
     np.testing.assert_array_equal(closer.shown, found[..., :2])
     np.testing.assert_array_equal(closer.matrices, scene_of(found[..., :2]).matrices)
     np.testing.assert_array_equal(scene.shown, poses)

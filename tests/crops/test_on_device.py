@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pose_refine import Refiner
 from pose_refine.crops import batches as scenes
+from pose_refine.crops import cutting
 from pose_refine.crops import geometry as crops
 from pose_refine.crops.batches import Picture, Scene
 from pose_refine.crops.geometry import CROP_HEIGHT, GREY, crop_matrices
@@ -20,6 +21,7 @@ from pose_refine.crops.on_device import Levels, cut_crops
 from pose_refine.nn import backends
 from pose_refine.nn.model import Model
 from pose_refine.nn.network import NetworkConfig
+from pose_refine.nn.predictor import Predictor
 from pose_refine.skeletons import get_skeleton
 
 
@@ -47,7 +49,7 @@ def cut(image, matrices):
 def test_equals_what_opencv_cuts(x, y, height, angle, seed):
     """Where an image is shrunk, blocks of pixels start elsewhere: at the image's corner, not at the person's."""
     image, matrices = smooth_image(537, 640, seed), matrices_of((x, y, height), angle=angle)
-    apart = np.abs(cut(image, matrices).astype(int) - crops.cut_crops(image, matrices))
+    apart = np.abs(cut(image, matrices).astype(int) - cutting.cut_crops(image, matrices))
     reduced = height / CROP_HEIGHT >= crops.MAX_REDUCTION
     assert apart.mean() <= (1.5 if reduced else 0.5)
     assert apart.max() <= (24 if reduced else 2)
@@ -92,7 +94,7 @@ def test_levels_are_means_made_once():
 @pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1)])
 def test_tiny_images(shape, height):
     image, matrices = np.full((*shape, 3), 200, np.uint8), matrices_of((shape[1] // 2, shape[0] // 2, height))
-    apart = np.abs(cut(image, matrices).astype(int) - crops.cut_crops(image, matrices))
+    apart = np.abs(cut(image, matrices).astype(int) - cutting.cut_crops(image, matrices))
     assert apart.max() <= 3
 
 
@@ -141,14 +143,14 @@ def test_on_cuda_the_answers_are_those_of_the_cpu_and_nothing_waits(refiner, pho
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     there, given = Refiner.from_pretrained(device="cuda"), ~np.isnan(pose[..., 0])
     np.testing.assert_allclose(there.refine(photo, pose)[given], refiner.refine(photo, pose)[given], atol=0.5)
-    views = Scene(Picture(photo, "rgb"), *crops.where_to_cut(pose, get_skeleton("coco17"), photo.shape[:2])).views(
+    batch = Scene(Picture(photo, "rgb"), *crops.where_to_cut(pose, get_skeleton("coco17"), photo.shape[:2])).batch(
         np.arange(1)
     )
-    there._look(views)  # memory is taken, and the skeleton's constants are copied
-    views.pictures[0].release()
+    there.predictor.run(batch)  # memory is taken, and the skeleton's constants are copied
+    batch.pictures[0].release()
     try:
         torch.cuda.set_sync_debug_mode("error")
-        there._look(views)
+        there.predictor.run(batch)
     finally:
         torch.cuda.set_sync_debug_mode("default")
 
@@ -174,14 +176,14 @@ def test_nothing_waits_for_the_device(views):
     and each batch's few numbers: poses (3), detail, whether they are MPII's, matrices and, of people of two sizes,
     matrices of each and their order."""
     shape = NetworkConfig(width=8, coarse=8, size=(192, 160))
-    refiner = Refiner(lambda: Model(shape, views=views).eval(), device="meta")
+    predictor = Predictor(lambda: Model(shape, views=views).eval(), device="meta")
     poses = np.random.default_rng(0).uniform(100, 300, (3, 19, 2)).astype(np.float32)
     matrices = matrices_of((200, 200, 300), (200, 200, 300), (200, 200, 600))
     scene = Scene(Picture(smooth_image(400, 500), "bgr"), poses, poses, matrices)
-    refiner._ask(scene.views(np.arange(3)))  # constants of the skeleton are copied, for good
+    predictor.run(scene.batch(np.arange(3)))  # constants of the skeleton are copied, for good
     for picture, again in ((scene.picture, 0), (Picture(smooth_image(400, 500), "rgb"), 1)):
         with Copies() as copies:
-            found = refiner._ask(replace(scene, picture=picture).views(np.arange(3)))
+            found = predictor.run(replace(scene, picture=picture).batch(np.arange(3)))
         assert found.shape == (3, 19, 3)
         assert found.is_meta
         poses_and_maps = Counter({(3, 19, 2): 2, (3, 3, 19, 2): 1, (3, 2, 3): 1, (2, 2, 3): 1, (1, 2, 3): 1, (3,): 3})

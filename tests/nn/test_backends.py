@@ -1,57 +1,18 @@
 """Where the network runs, and batches that its memory does not hold."""
 
-import logging
 import os
 import platform
 import subprocess
 import sys
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 
-from pose_refine.crops.batches import Views
 from pose_refine.nn import backends
-from pose_refine.nn.backends import batch_of, usable_device, within_memory
+from pose_refine.nn.backends import batch_of, usable_device
 from pose_refine.nn.model import Model
 from pose_refine.nn.network import NetworkConfig
-
-
-def views_of(people):
-    numbered = np.broadcast_to(np.arange(people, dtype=np.float32)[:, None, None], (people, 19, 2))
-    picture, others = np.zeros(people, int), np.zeros((people, 3, 19, 2), np.float32)
-    detail, mpii = np.ones(people, np.float32), np.zeros(people, bool)
-    return Views((), picture, numbered, others, numbered, detail, mpii, np.zeros((people, 2, 3), np.float32))
-
-
-def device_for(most, seen):
-    """A network whose memory holds `most` people."""
-
-    def look(views):
-        if len(views) > most:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        each = (views.initial, views.others, views.shown, views.detail, views.mpii, views.matrices)
-        assert {len(array) for array in each} == {len(views)}
-        seen.append(len(views))
-        return torch.tensor(views.initial)
-
-    return look
-
-
-@pytest.mark.parametrize(("people", "most", "batches"), [(7, 8, [7]), (7, 4, [3, 4]), (5, 1, [1, 1, 1, 1, 1])])
-def test_what_does_not_fit_is_halved_and_stays_in_order(people, most, batches, caplog):
-    seen = []
-    with caplog.at_level(logging.WARNING):
-        out = within_memory(device_for(most, seen), views_of(people))
-    assert out[:, 0, 0].tolist() == list(range(people))
-    assert seen == batches
-    assert bool(caplog.records) == (len(batches) > 1)
-
-
-def test_one_person_who_does_not_fit_is_an_error():
-    with pytest.raises(torch.cuda.OutOfMemoryError):
-        within_memory(device_for(0, []), views_of(3))
 
 
 @pytest.mark.parametrize(

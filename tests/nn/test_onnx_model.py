@@ -71,7 +71,7 @@ def tiny(request, tmp_path_factory):
 
 @pytest.mark.parametrize("people", [1, 2, 5])
 def test_the_embedded_weights(exported, refiner, people):
-    answers_alike(OnnxModel(exported.read_bytes(), CPU), refiner._model, people)
+    answers_alike(OnnxModel(exported.read_bytes(), CPU), refiner.predictor.model, people)
 
 
 @pytest.mark.parametrize("people", [1, 2, 5])
@@ -131,7 +131,7 @@ def test_refine_by_a_folder(tiny, tmp_path, photo, pose, monkeypatch):
 def test_flip_is_chosen_before_the_export(tiny, tmp_path):
     weights.save(tiny[0], "tiny", tmp_path)
     other = tiny[0].views == 1
-    by_torch, by_onnx = (Refiner.from_pretrained(tmp_path, device="cpu", backend=b, flip=other)._model
+    by_torch, by_onnx = (Refiner.from_pretrained(tmp_path, device="cpu", backend=b, flip=other).predictor.model
                          for b in ("torch", "onnx"))  # fmt: skip
     assert by_torch.views == 1 + other
     answers_alike(by_onnx, by_torch, 2)

@@ -6,12 +6,14 @@ import weakref
 import numpy as np
 import pytest
 import torch
+from fakes.predictor import Told
 
 from pose_refine import Poses, Refiner
 from pose_refine.crops.geometry import to_image
 from pose_refine.skeletons import NETWORK, SKELETONS, convert
 from pose_refine.video.pipeline import analyze_frames, windows
-from pose_refine.video.stages import AHEAD, Looker, Settings
+from pose_refine.video.settings import AHEAD, Settings
+from pose_refine.video.stages import FramePredictor
 
 SIDE = 200
 IMAGE = np.zeros((SIDE, SIDE, 3), np.uint8)
@@ -26,12 +28,12 @@ class Obedient(Refiner):
     """Its network finds every joint where it is told to be, in the score that it is told, and counts its looks."""
 
     def __init__(self, score=0.9):
-        super().__init__(lambda: pytest.fail("there are no weights"), device="cpu")
-        self.score, self.looks, self._batch = score, 0, int  # as many as are wanted: there is no model to ask
+        super().__init__(Told(self.found))
+        self.score, self.looks = score, 0
 
-    def _look(self, views):
-        self.looks += len(views.shown)
-        places = np.nan_to_num(to_image(views.shown, views.matrices), nan=SIDE / 2)
+    def found(self, batch):
+        self.looks += len(batch.shown)
+        places = np.nan_to_num(to_image(batch.shown, batch.matrices), nan=SIDE / 2)
         found = np.concatenate([places, np.full((*places.shape[:2], 1), self.score)], -1)
         return torch.from_numpy(found.astype(np.float32))
 
@@ -39,8 +41,8 @@ class Obedient(Refiner):
 class Stubborn(Obedient):
     """Its network is unsure of a wrist that is far to the right, and leaves it there."""
 
-    def _look(self, views):
-        found = super()._look(views)
+    def found(self, batch):
+        found = super().found(batch)
         found[..., 2] = torch.where(found[..., 0] > 160, 0.2, 0.9)
         return found
 
@@ -60,8 +62,8 @@ def run(refiner, poses, ids="one", **options):
 class Mistrustful(Obedient):
     """Its network finds everybody 50 pixels below where it is told."""
 
-    def _look(self, views):
-        found = super()._look(views)
+    def found(self, batch):
+        found = super().found(batch)
         found[..., 1] += 50
         return found
 
@@ -104,8 +106,8 @@ def test_sides_exchanged_for_some_frames_come_back(length):
 class Unsure(Obedient):
     """Its network is less sure where a person's left is on the right."""
 
-    def _look(self, views):
-        found = super()._look(views)
+    def found(self, batch):
+        found = super().found(batch)
         left, right = NETWORK.joints.index("left_shoulder"), NETWORK.joints.index("right_shoulder")
         found[found[:, left, 0] < found[:, right, 0], :, 2] = 0.3
         return found
@@ -138,7 +140,7 @@ def test_one_look_a_frame_and_a_twentieth_more():
     run(refiner, wild)
     assert 40 < refiner.looks <= 42
     refiner.looks = 0
-    run(refiner, moving(40), looks=2)
+    run(refiner, moving(40), passes=2)
     assert refiner.looks == 80
 
 
@@ -340,8 +342,8 @@ def test_what_the_network_said_is_not_asked_again():
 
     def results(refiner, known, tell):
         pairs = ((IMAGE, "rgb", p) for p in poses)
-        looker = Looker(refiner, 4, known, tell)
-        return [r.poses.keypoints for _, r in analyze_frames(looker, pairs, None, Settings(smooth="zero_phase"))]
+        predictor = FramePredictor(refiner.predictor, 4, known, tell)
+        return [r.poses.keypoints for _, r in analyze_frames(predictor, pairs, None, Settings(smooth="zero_phase"))]
 
     whole = results(first, {}, lambda name, found: said.setdefault(name, json.loads(json.dumps(found.tolist()))))
     half = {name: joints for name, joints in said.items() if int(name.split()[0]) < 10}
@@ -354,7 +356,7 @@ BAD = {
     "smooth": ({"smooth": "euro"}, ValueError, "smooth must be one of"),
     "fps": ({"fps": 0}, ValueError, "fps"),
     "ahead": ({"ahead": -1}, ValueError, "ahead"),
-    "looks": ({"looks": 3}, ValueError, "looks must be 1 or 2"),
+    "passes": ({"passes": 3}, ValueError, "passes must be 1 or 2"),
     "batch_size": ({"batch_size": True}, ValueError, "batch_size"),
     "threshold": ({"threshold": 70}, ValueError, "threshold"),
     "skeleton": ({"skeleton": "coco"}, ValueError, "frame 0: unknown skeleton"),

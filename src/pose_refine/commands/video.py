@@ -48,7 +48,8 @@ from pose_refine.poses import Refinement
 from pose_refine.refiner import Refiner
 from pose_refine.video.frames import frame_count, frame_rate, image_names, named_poses, read_frames, rotation
 from pose_refine.video.pipeline import USUAL_FPS, analyze_frames, written
-from pose_refine.video.stages import FILTERS, MODES, SURE, Looker, Pair, Settings
+from pose_refine.video.settings import FILTERS, MODES, SURE, Settings
+from pose_refine.video.stages import FramePredictor, Pair
 
 log = logging.getLogger("pose_refine")
 FITTED = 4  # frames, of which it is tried whether poses fit them turned or as stored
@@ -99,7 +100,7 @@ def add(commands: Commands) -> None:
         "--threshold", type=float, default=SURE, metavar="P", help="probability for mota (default: %(default)s)"
     )
     parser.add_argument(
-        "--looks",
+        "--passes",
         type=int,
         choices=(1, 2),
         default=1,
@@ -212,7 +213,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         fps=arguments.fps or frame_rate(arguments.video),
         mode=arguments.mode,
         threshold=arguments.threshold,
-        looks=arguments.looks,
+        passes=arguments.passes,
         smooth=None if arguments.smooth == "none" else arguments.smooth,
         recover=arguments.recover,
     )
@@ -232,7 +233,7 @@ def options_of(arguments: argparse.Namespace, settings: Settings, sha256: str) -
         "first": arguments.first,
         "category": arguments.category,
         "unrotated": arguments.unrotated,
-        "looks": settings.looks,
+        "passes": settings.passes,
         "skeleton": settings.skeleton,
         "format": settings.format,
         "fps": settings.fps,
@@ -284,7 +285,9 @@ def work(
 ) -> None:
     """Refine and write, frame by frame; a document at the end."""
     known = {entry["look"]: entry["joints"] for entry in journal.entries if "look" in entry}
-    looker = Looker(refiner, settings.batch_size, known, lambda n, j: journal.append({"look": n, "joints": j.tolist()}))
+    predictor = FramePredictor(
+        refiner.predictor, settings.batch_size, known, lambda n, j: journal.append({"look": n, "joints": j.tolist()})
+    )
     pairs = read_pairs(arguments, poses, tally)
     done: list[tuple[str, Any]] = []
     writer = VideoWriter(arguments.viz, settings.fps or USUAL_FPS) if arguments.viz else None
@@ -292,7 +295,7 @@ def work(
         arguments.output.mkdir(exist_ok=True)
         remove_partials([arguments.output / name for name, _ in poses.values()])
     with closing(pairs), writer or nullcontext():
-        for frame, refined in analyze_frames(looker, pairs, None, settings):
+        for frame, refined in analyze_frames(predictor, pairs, None, settings):
             if writer:
                 writer.write(None if frame.image is None else frame.image[:, :, ::-1], refined)  # files are BGR
             if frame.given is None:

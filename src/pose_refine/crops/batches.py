@@ -11,7 +11,7 @@ from torch import Tensor
 from pose_refine._types import AnyArray, Bytes, Floats
 from pose_refine.crops import on_device as device_crops
 from pose_refine.crops.cutting import cut_crops
-from pose_refine.crops.geometry import OTHERS, crop_boxes, crop_matrices, scales, to_crop
+from pose_refine.crops.geometry import OTHERS, crop_boxes, crop_matrices, far_off, scales, to_crop
 from pose_refine.crops.on_device import Levels, upload
 
 ON_HOST = ("cpu", "mps")  # devices for which OpenCV cuts
@@ -49,7 +49,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Views:
+class CropBatch:
     """What the network is shown: a batch, which may be of several images.
 
     Attributes:
@@ -76,9 +76,9 @@ class Views:
     def __len__(self) -> int:
         return len(self.picture)
 
-    def of(self, rows: slice) -> "Views":
+    def of(self, rows: slice) -> "CropBatch":
         """Some of them."""
-        return Views(self.pictures, *(getattr(self, field.name)[rows] for field in fields(self)[1:]))
+        return CropBatch(self.pictures, *(getattr(self, field.name)[rows] for field in fields(self)[1:]))
 
     def crops(self, device: torch.device) -> Tensor:
         """(B, CROP_HEIGHT, CROP_WIDTH, 3) uint8 RGB on `device`; people of one picture lie together."""
@@ -91,15 +91,15 @@ class Views:
         return torch.cat(cut) if len(cut) > 1 else cut[0]
 
 
-def joined(views: Sequence[Views]) -> Views:
+def joined(parts: Sequence[CropBatch]) -> CropBatch:
     """One batch of several."""
-    if len(views) == 1:
-        return views[0]
-    pictures = tuple(picture for view in views for picture in view.pictures)
-    before = np.cumsum([0] + [len(view.pictures) for view in views])
-    picture = np.concatenate([view.picture + n for view, n in zip(views, before, strict=False)])
-    return Views(
-        pictures, picture, *(np.concatenate([getattr(v, field.name) for v in views]) for field in fields(Views)[2:])
+    if len(parts) == 1:
+        return parts[0]
+    pictures = tuple(picture for part in parts for picture in part.pictures)
+    before = np.cumsum([0] + [len(part.pictures) for part in parts])
+    picture = np.concatenate([part.picture + n for part, n in zip(parts, before, strict=False)])
+    return CropBatch(
+        pictures, picture, *(np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(CropBatch)[2:])
     )
 
 
@@ -126,13 +126,13 @@ class Scene:
         """(N, 2): for everybody at once, so that large crowds cost no more a person."""
         return middles(self.shown)
 
-    def views(self, rows: AnyArray) -> Views:
+    def batch(self, rows: AnyArray) -> CropBatch:
         """What the network is to see of people (R,)."""
         matrices = self.matrices[rows]
         others = to_crop(nearest_others(self.shown, self.centres, rows), matrices)
         initial, shown = to_crop(self.initial[rows], matrices), to_crop(self.shown[rows], matrices)
         mpii = np.full(len(rows), self.mpii)
-        return Views(
+        return CropBatch(
             (self.picture,), np.zeros(len(rows), int), initial, others, shown, scales(matrices), mpii, matrices
         )
 
@@ -143,7 +143,7 @@ class Scene:
         return replace(self, shown=shown, matrices=crop_matrices(*crop_boxes(shown, (shape[0], shape[1]))))
 
 
-def batches(shown: Sequence[tuple[Scene, AnyArray]], size: int) -> Iterator[Views]:
+def batches(shown: Sequence[tuple[Scene, AnyArray]], size: int) -> Iterator[CropBatch]:
     """What the network is to see of people (R,) of each scene, so many at once, in their order.
 
     Of several pictures the device holds only those of one batch. A lone one stays: it is often looked at again, closer.
@@ -153,10 +153,24 @@ def batches(shown: Sequence[tuple[Scene, AnyArray]], size: int) -> Iterator[View
     for start in range(0, len(owner), size):
         part, after = slice(start, start + size), owner[start + size : start + size + 1]
         scenes = np.unique(owner[part])
-        yield joined([shown[n][0].views(rows[part][owner[part] == n]) for n in scenes])
+        yield joined([shown[n][0].batch(rows[part][owner[part] == n]) for n in scenes])
         for n in scenes if len(shown) > 1 else ():
             if n not in after:
                 shown[n][0].picture.release()
+
+
+def closer_looks(scenes: Sequence[Scene], found: Sequence[Floats]) -> list[tuple[int, Scene, AnyArray]]:
+    """Who is looked at again, closer: people whose pose was far off (see `geometry.far_off`).
+
+    Args:
+        scenes: What the network was shown.
+        found: For each of them (N, 19, 3), what it found of everybody.
+
+    Returns:
+        For each scene with such people its index, the scene as it is to be shown now, and their rows (R,).
+    """
+    far = [far_off(scene.initial, joints, scene.matrices) for scene, joints in zip(scenes, found, strict=True)]
+    return [(n, scenes[n].closer(found[n]), rows) for n, rows in enumerate(far) if len(rows)]
 
 
 def middles(keypoints: Floats) -> Floats:

@@ -2,7 +2,6 @@
 
 import ctypes
 import hashlib
-import logging
 import os
 import platform
 from collections.abc import Callable
@@ -10,9 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from pose_refine.crops.batches import Views
 from pose_refine.nn import onnx_model, weights
 from pose_refine.nn.model import Model
 from pose_refine.nn.network import largest_layer
@@ -25,7 +22,6 @@ BACKENDS = ("torch", "onnx")
 LARGEST_LAYER, LARGEST_KEPT = 32 << 20, 96 << 20
 ONNX_BATCH = 4  # people at once, for each thread of ONNX Runtime
 Load = Callable[[], Model | OnnxModel]
-log = logging.getLogger(__name__)
 _largest_layer = LARGEST_LAYER if platform.libc_ver()[0] == "glibc" else LARGEST_KEPT
 
 
@@ -112,6 +108,17 @@ def choose(
     return load, place
 
 
+def load_source(
+    source: str | os.PathLike[str] | None,
+    revision: str | None,
+    backend: str,
+    device: torch.device,
+    flip: bool | None,
+) -> Model | OnnxModel:
+    """What `choose` says; a function of its own, as pickle takes no closures."""
+    return choose(source, revision, backend, device, flip)[0]()
+
+
 def batch_of(model: Model | OnnxModel, device: torch.device, most: int) -> int:
     """How many people to look at once, at most `most`; of a model that has several views of a crop, each counts."""
     if isinstance(model, OnnxModel):
@@ -127,21 +134,3 @@ def own_precision(device: torch.device) -> AbstractContextManager[object]:
     """A caller's autocast does not reach in."""
     known = torch.amp.is_autocast_available(device.type)
     return torch.autocast(device.type, enabled=False) if known else nullcontext()
-
-
-def within_memory(look: Callable[[Views], Tensor], views: Views) -> Tensor:
-    """`look` at a batch; where the device's memory does not hold it, at its halves.
-
-    Raises:
-        torch.cuda.OutOfMemoryError: Not even one person fits.
-    """
-    try:
-        return look(views)
-    except torch.cuda.OutOfMemoryError:
-        people = len(views)
-        if people == 1:
-            raise
-    torch.cuda.empty_cache()  # out of the handler, whose traceback holds the tensors
-    log.warning("out of memory with %d people at once: going on with half as many; see batch_size", people)
-    halves = (views.of(slice(people // 2)), views.of(slice(people // 2, None)))
-    return torch.cat([within_memory(look, half) for half in halves])

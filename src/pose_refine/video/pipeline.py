@@ -3,7 +3,7 @@
 A fit through the frames around tells where each joint should be (smoothing.robust_fit). Every second frame is refined
 as a photograph; in those between, the fit through these is the pose that the network is shown instead of the
 estimator's: it is right more often when it is told what time knows, and a frame costs no more than a photograph. (With
-two looks, both are done at every frame.) People whom the fit contradicts most are looked at again; joints that jump
+two passes, both are done at every frame.) People whom the fit contradicts most are looked at again; joints that jump
 even so come back to it. A few frames are held at a time, whatever the length of the video.
 """
 
@@ -18,18 +18,19 @@ from tqdm import tqdm
 from pose_refine import formats
 from pose_refine._types import AnyArray, Floats
 from pose_refine.arguments import Color
-from pose_refine.crops.batches import Picture, Scene
-from pose_refine.crops.geometry import far_off, where_to_cut
+from pose_refine.crops.batches import Picture, Scene, closer_looks
+from pose_refine.crops.geometry import where_to_cut
 from pose_refine.files.ahead import said_of, until_error
 from pose_refine.formats.common.identities import told_apart, tracks_of, write_ids
+from pose_refine.nn.predictor import Predictor
 from pose_refine.poses import Poses, Refinement, identity
-from pose_refine.prepared import answer, ask, compare, hand_back
-from pose_refine.refiner import Refiner
+from pose_refine.prepared import compare, finish, hand_back, prepare_poses
 from pose_refine.skeletons import MIDDLES, MPII_CONVENTION, NETWORK, RIVALS, AnySkeleton, get_skeleton, like_a_body
 from pose_refine.video.frames import END, Frames, frame_rate, pair
 from pose_refine.video.linking import Linker
+from pose_refine.video.settings import AHEAD, Settings
 from pose_refine.video.smoothing import OneEuro, robust_fit, steady, unit_of, width_of
-from pose_refine.video.stages import AHEAD, JOINTS, Asked, Frame, Looker, Pair, Settings
+from pose_refine.video.stages import JOINTS, Asked, Frame, FramePredictor, Pair
 
 log = logging.getLogger("pose_refine")
 USUAL_FPS = 30.0  # where nobody says
@@ -40,7 +41,7 @@ CONTRADICTED = 2.0  # OKS units: a joint this far from the fit is worth a second
 
 
 def refine_frames(
-    refiner: Refiner,
+    predictor: Predictor,
     frames: Frames,
     poses: Any,
     ids: Iterable[Sequence[Any] | None] | None,
@@ -57,18 +58,17 @@ def refine_frames(
     rate = settings.fps or frame_rate(frames)
     pairs = pair(frames, poses, color, first)
     total = len(frames) if isinstance(frames, Sized) and not isinstance(frames, str) else None
-    looker = Looker(refiner, settings.batch_size)
-    results = analyze_frames(looker, pairs, ids, replace(settings, fps=rate))
+    results = analyze_frames(FramePredictor(predictor, settings.batch_size), pairs, ids, replace(settings, fps=rate))
     return iter(tqdm(results, desc="refine", unit="frame", total=total, disable=not progress))
 
 
 def analyze_frames(
-    looker: Looker, pairs: Iterable[Pair], ids: Iterable[Sequence[Any] | None] | None, settings: Settings
+    predictor: FramePredictor, pairs: Iterable[Pair], ids: Iterable[Sequence[Any] | None] | None, settings: Settings
 ) -> Iterator[tuple[Frame, Refinement]]:
     """Refine the frames of a video; see `Refiner.refine_video`."""
     fps, errors = settings.fps or USUAL_FPS, list[Exception]()
-    frames = link(first_looks(looker, until_error(read(pairs, ids, settings), errors), settings), fps)
-    settled = settle(looker, frames, settings)
+    frames = link(first_looks(predictor, until_error(read(pairs, ids, settings), errors), settings), fps)
+    settled = settle(predictor, frames, settings)
     for frame in one_euro(settled, fps) if settings.smooth == "one_euro" else settled:
         yield frame, finished(frame, settings)
     if errors:
@@ -91,12 +91,12 @@ def read(pairs: Iterable[Pair], ids: Iterable[Sequence[Any] | None] | None, sett
             poses = poses_of(given, shape, settings, skeleton)
             skeleton = poses.skeleton if given is not None and poses.present.any() else skeleton
             known = tracks_of(given, poses) if named is None else check_ids(next(named), len(poses))
-            question = ask(poses, settings.to, shape)
+            prepared = prepare_poses(poses, settings.to, shape)
         except StopIteration:
             raise ValueError(f"ids for {index} frames, but there are more") from None
         except (ValueError, TypeError) as error:
             raise said_of(f"frame {index}", error) from error
-        yield Frame(index, image, order, given, question, known, shape)
+        yield Frame(index, image, order, given, prepared, known, shape)
     if named is not None and next(named, END) is not END:
         raise ValueError(f"ids for more frames than the {index + 1} that there are")
 
@@ -122,33 +122,30 @@ def check_ids(ids: Sequence[Any] | None, count: int) -> list[Any]:
     return found
 
 
-def first_looks(looker: Looker, frames: Iterable[Frame], settings: Settings) -> Iterator[Frame]:
+def first_looks(predictor: FramePredictor, frames: Iterable[Frame], settings: Settings) -> Iterator[Frame]:
     """Key frames as photographs; several at once, so that batches fill."""
     for chunk in chunks(frames, KEY * (settings.ahead // KEY) or 1):
         asked: list[Asked] = []
         for frame in chunk:
-            question = frame.question
-            frame.found = np.full((len(question.rows), JOINTS, 3), np.nan, np.float32)
-            if len(question.rows):
-                source = get_skeleton(question.given.skeleton)
-                frame.known, shown, matrices = where_to_cut(question.reachable, source, frame.shape)
-                if frame.image is not None and (settings.looks == 2 or frame.index % KEY == 0):
-                    picture, mpii = Picture(frame.image, frame.order), question.target.name in MPII_CONVENTION
+            prepared = frame.prepared
+            frame.found = np.full((len(prepared.rows), JOINTS, 3), np.nan, np.float32)
+            if len(prepared.rows):
+                source = get_skeleton(prepared.given.skeleton)
+                frame.known, shown, matrices = where_to_cut(prepared.reachable, source, frame.shape)
+                if frame.image is not None and (settings.passes == 2 or frame.index % KEY == 0):
+                    picture, mpii = Picture(frame.image, frame.order), prepared.target.name in MPII_CONVENTION
                     asked.append((frame, Scene(picture, frame.known, shown, matrices, mpii), np.arange(len(matrices))))
-        for (frame, *_), found in zip(asked, looker.look(asked, "first"), strict=True):
+        for (frame, *_), found in zip(asked, predictor.predict(asked, "first"), strict=True):
             frame.found = found
-        look_closer(looker, asked)
+        look_closer(predictor, asked)
         yield from chunk
 
 
-def look_closer(looker: Looker, asked: list[Asked]) -> None:
+def look_closer(predictor: FramePredictor, asked: list[Asked]) -> None:
     """As at photographs, at those whose poses were far off."""
-    far = [
-        (frame, scene.closer(frame.found), rows)
-        for frame, scene, _ in asked
-        if len(rows := far_off(scene.initial, frame.found, scene.matrices))
-    ]
-    for (frame, _, rows), found in zip(far, looker.look(far, "closer"), strict=True):
+    again = closer_looks([scene for _, scene, _ in asked], [frame.found for frame, *_ in asked])
+    far = [(asked[n][0], scene, rows) for n, scene, rows in again]
+    for (frame, _, rows), found in zip(far, predictor.predict(far, "closer"), strict=True):
         frame.found = frame.found.copy()
         frame.found[rows] = found
 
@@ -180,9 +177,9 @@ def link(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
             )
         frame.new = [i is None for i in frame.ids]
         poses = np.full((len(frame.ids), JOINTS, 2), np.nan, np.float32)
-        poses[frame.question.rows] = frame.best()
+        poses[frame.prepared.rows] = frame.best()
         frame.ids = linker.link(frame.index, poses, frame.ids, doubted)
-        frame.tracks = [repr(frame.ids[row]) for row in frame.question.rows]
+        frame.tracks = [repr(frame.ids[row]) for row in frame.prepared.rows]
         yield frame
 
 
@@ -201,14 +198,14 @@ def windows(frames: Iterable[Frame], ahead: int) -> Iterator[tuple[list[Frame], 
         yield held, slice(start, len(held))
 
 
-def settle(looker: Looker, frames: Iterable[Frame], settings: Settings) -> Iterator[Frame]:
+def settle(predictor: FramePredictor, frames: Iterable[Frame], settings: Settings) -> Iterator[Frame]:
     """What the frames around tell: looks with hints, joints that come back, and smoothing without delay."""
     budget, width = 0.0, width_of(settings.fps or USUAL_FPS)
     for held, now in windows(frames, settings.ahead):
         tracks = Tracks(held, width)
-        look_with_hints(looker, tracks, now, settings.looks == 2)
+        look_with_hints(predictor, tracks, now, settings.passes == 2)
         budget += settings.again * sum(len(frame.tracks) for frame in held[now])
-        budget -= look_again(looker, tracks, now, int(budget)) if budget >= 1 else 0
+        budget -= look_again(predictor, tracks, now, int(budget)) if budget >= 1 else 0
         tracks.steady(now, settings.smooth == "zero_phase")
         for frame in held[now]:
             yield frame
@@ -256,7 +253,7 @@ class Tracks:
             frame.result = np.concatenate([joints, score[..., None]], -1)[columns]
 
 
-def look_with_hints(looker: Looker, tracks: Tracks, now: slice, everywhere: bool) -> None:
+def look_with_hints(predictor: FramePredictor, tracks: Tracks, now: slice, everywhere: bool) -> None:
     """Look with hints at the frames that are no key frames, or at all."""
     _, place, sure, _ = tracks.fit()
     place[sure < WORTH] = np.nan
@@ -264,11 +261,11 @@ def look_with_hints(looker: Looker, tracks: Tracks, now: slice, everywhere: bool
     for hints, frame, columns in zip(place[now], tracks.frames[now], tracks.columns[now], strict=True):
         if frame.image is not None and columns and (everywhere or frame.index % KEY):
             asked.append(with_hints(frame, hints[columns], np.arange(len(columns))))
-    for (frame, *_), found in zip(asked, looker.look(asked, "hinted"), strict=True):
+    for (frame, *_), found in zip(asked, predictor.predict(asked, "hinted"), strict=True):
         frame.found = found
 
 
-def look_again(looker: Looker, tracks: Tracks, now: slice, most: int) -> int:
+def look_again(predictor: FramePredictor, tracks: Tracks, now: slice, most: int) -> int:
     """Look again, with hints, at those people whom the frames around contradict in the most joints.
 
     Returns:
@@ -288,7 +285,7 @@ def look_again(looker: Looker, tracks: Tracks, now: slice, most: int) -> int:
         chosen.setdefault(t, []).append(row)
     place[sure < WORTH] = np.nan
     asked = [with_hints(tracks.frames[t], place[t, tracks.columns[t]], np.array(rows)) for t, rows in chosen.items()]
-    for (frame, _, rows), new in zip(asked, looker.look(asked, "again"), strict=True):
+    for (frame, _, rows), new in zip(asked, predictor.predict(asked, "again"), strict=True):
         frame.found = frame.found.copy()
         frame.found[rows] = new
     return min(most, len(places))
@@ -301,10 +298,10 @@ def with_hints(frame: Frame, hints: AnyArray, rows: AnyArray) -> Asked:
     _, shown, matrices = where_to_cut(np.where(lost[:, None, None], 0, known), NETWORK, frame.shape)
     shown[lost] = np.nan
     if lost.any():
-        source = get_skeleton(frame.question.given.skeleton)
-        matrices[lost] = where_to_cut(frame.question.reachable, source, frame.shape)[2][lost]
+        source = get_skeleton(frame.prepared.given.skeleton)
+        matrices[lost] = where_to_cut(frame.prepared.reachable, source, frame.shape)[2][lost]
     assert frame.image is not None  # nobody is shown of a frame without one
-    mpii = frame.question.target.name in MPII_CONVENTION
+    mpii = frame.prepared.target.name in MPII_CONVENTION
     return frame, Scene(Picture(frame.image, frame.order), known, shown, matrices, mpii), rows
 
 
@@ -320,7 +317,7 @@ def one_euro(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
 
 def finished(frame: Frame, settings: Settings) -> Refinement:
     """What became of a frame's poses."""
-    refined = answer(frame.question, frame.result if len(frame.tracks) else None, settings.recover)
+    refined = finish(frame.prepared, frame.result if len(frame.tracks) else None, settings.recover)
     keypoints, initial = refined.poses.keypoints, refined.initial
     if settings.mode == "mota" and frame.image is not None:  # else the scores are the estimator's
         unsure = np.asarray(refined.poses.scores < settings.threshold) & known_joints(refined.poses.skeleton)

@@ -7,52 +7,14 @@ from typing import Any
 import numpy as np
 
 from pose_refine._types import AnyArray, Bytes, Floats
-from pose_refine.arguments import Mode, Smooth, integer
 from pose_refine.crops.batches import Scene
-from pose_refine.prepared import Question
-from pose_refine.refiner import Refiner
-from pose_refine.skeletons import NETWORK, AnySkeleton
+from pose_refine.nn.predictor import Predictor
+from pose_refine.prepared import PreparedPoses
+from pose_refine.skeletons import NETWORK
 
-MODES = ("map", "mota")
-FILTERS = (None, "one_euro", "zero_phase")
-AHEAD = 8  # frames
-LOOKS_AGAIN = 0.05  # of the people: what the second looks may cost
-SURE = 0.7  # PoseRefiner's threshold for tracking (Fieraru et al. 2018)
 JOINTS = len(NETWORK.joints)
 Pair = tuple[Bytes | None, str, Any]  # an image or None, the order of its channels, what was given for it
 Asked = tuple["Frame", Scene, AnyArray]  # a frame, and whom to show of it, and how
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What `Refiner.refine_video` takes beside frames and poses; see there."""
-
-    skeleton: AnySkeleton | None = None
-    format: str | None = None
-    to: AnySkeleton | None = None
-    fps: float | None = None
-    mode: Mode = "map"
-    threshold: float = SURE
-    smooth: Smooth | None = None
-    ahead: int = AHEAD
-    looks: int = 1
-    again: float = LOOKS_AGAIN
-    recover: bool = True
-    batch_size: int = 64
-
-    def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise ValueError(f"mode must be one of {MODES}, got {self.mode!r}")
-        if self.smooth not in FILTERS:
-            raise ValueError(f"smooth must be one of {FILTERS}, got {self.smooth!r}")
-        if self.fps is not None and not 0 < self.fps < np.inf:
-            raise ValueError(f"fps: expected frames a second, more than 0, got {self.fps!r}")
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"threshold: expected a probability, got {self.threshold!r}")
-        if self.looks not in (1, 2):
-            raise ValueError(f"looks must be 1 or 2, got {self.looks!r}")
-        for name, least in (("ahead", 0), ("batch_size", 1)):
-            object.__setattr__(self, name, integer(name, getattr(self, name), least))
 
 
 @dataclass
@@ -64,7 +26,7 @@ class Frame:
         image: uint8 (H, W, 3), None where it does not decode.
         order: Of the channels.
         given: What came for it, of any format; None for nothing.
-        question: Its poses.
+        prepared: Its poses.
         ids: (N,) identities.
         new: (N,) whether they are ours.
         tracks: (R,) what tells the tracks of the people who have a joint apart.
@@ -78,7 +40,7 @@ class Frame:
     image: Bytes | None
     order: str
     given: Any
-    question: Question
+    prepared: PreparedPoses
     ids: list[Any]
     shape: tuple[int, int]
     new: list[bool] = field(default_factory=list)
@@ -93,26 +55,27 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Looker:
+class FramePredictor:
     """The network's answers, remembered where a run goes on after an interruption.
 
     Attributes:
-        refiner: Whose network.
+        predictor: Runs the network.
         batch_size: At most so many people at once.
         known: Answers of an earlier run by frame and look, "12 first", as nested lists.
         tell: Called with the name and content of each new answer.
     """
 
-    refiner: Refiner
+    predictor: Predictor
     batch_size: int
     known: Mapping[str, Any] = field(default_factory=dict)
     tell: Callable[[str, Floats], None] | None = None
 
-    def look(self, asked: Sequence[Asked], name: str) -> list[Floats]:
+    def predict(self, asked: Sequence[Asked], name: str) -> list[Floats]:
         """The joints (R, 19, 3) of the people shown, one array for each of `asked`."""
         out = [self._remembered(f"{frame.index} {name}", len(rows)) for frame, _, rows in asked]
         new = [n for n, found in enumerate(out) if found is None]
-        for n, found in zip(new, self._look([asked[n] for n in new]), strict=True):
+        scenes = [asked[n][1:] for n in new]
+        for n, found in zip(new, self.predictor.predict(scenes, self.batch_size), strict=True):
             out[n] = found
             if self.tell:
                 self.tell(f"{asked[n][0].index} {name}", found)
@@ -122,6 +85,3 @@ class Looker:
         if name not in self.known:
             return None
         return np.array(self.known[name], dtype=np.float32).reshape(count, JOINTS, 3)
-
-    def _look(self, asked: Sequence[Asked]) -> list[Floats]:
-        return self.refiner.look([(scene, rows) for _, scene, rows in asked], self.batch_size)

@@ -1,0 +1,122 @@
+"""The engine: crops and poses in, joints out, in batches, wherever the model runs."""
+
+import logging
+import threading
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pose_refine._types import AnyArray, Floats
+from pose_refine.crops.batches import CropBatch, Scene, batches
+from pose_refine.crops.geometry import to_image
+from pose_refine.crops.on_device import upload
+from pose_refine.nn import backends
+from pose_refine.nn.model import Model, Prompt
+from pose_refine.nn.onnx_model import OnnxModel
+from pose_refine.skeletons import NETWORK
+
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+log = logging.getLogger(__name__)
+
+
+class Predictor:
+    """A model on its device. It keeps nothing of a call: threads may share one, and it can be pickled.
+
+    Args:
+        load: Gives the model, on the CPU, or an OnnxModel for `device`; called once, when it is first needed.
+        device: Where to run it; by default cuda, else mps, else cpu.
+        dtype: Of the network: torch.float32 (the default), or bfloat16 / float16 by autocast: faster where the device
+            has instructions for it, and not the same answers.
+
+    Raises:
+        ValueError: Another dtype, or a device that is not there.
+    """
+
+    def __init__(
+        self,
+        load: backends.Load,
+        *,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        self.dtype = torch.float32 if dtype is None else dtype
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype must be one of {DTYPES}, got {dtype!r}")
+        self.device = backends.usable_device(device)
+        self._load = load
+        self._lock = threading.Lock()
+        self._loaded: Model | OnnxModel | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and deepcopy: a torch model that was loaded travels, by way of the CPU; others are loaded anew."""
+        with self._lock:
+            state, model = vars(self).copy(), self._loaded
+        del state["_lock"]
+        travels = isinstance(model, Model)
+        state["_loaded"] = deepcopy(model).cpu() if isinstance(model, Model) and self.device.type != "cpu" else model
+        return {**state, "_load": None} if travels else {**state, "_loaded": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._lock = threading.Lock()
+        if self._loaded is not None:
+            self._loaded = self._on_device(self._loaded)
+
+    def _on_device(self, model: Model | OnnxModel) -> Model | OnnxModel:
+        if isinstance(model, Model):
+            return model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        return model
+
+    @property
+    def model(self) -> Model | OnnxModel:
+        """The model, loaded when it is first asked for."""
+        with self._lock:  # two threads must not load it twice
+            if self._loaded is None:
+                model = self._load()
+                if isinstance(model, OnnxModel) and self.dtype != torch.float32:
+                    raise ValueError(f"dtype: ONNX Runtime computes in torch.float32, got {self.dtype}")
+                self._loaded = self._on_device(model)
+            return self._loaded
+
+    def predict(self, shown: Sequence[tuple[Scene, AnyArray]], batch_size: int) -> list[Floats]:
+        """The joints of people (R,) of each scene, (R, 19, 3) x, y, score, in batches. Only the last step waits."""
+        counts = [len(rows) for _, rows in shown]
+        if not any(counts):  # needs no weights
+            return [np.empty((0, len(NETWORK.joints), 3), np.float32) for _ in shown]
+        found = [self.run(batch) for batch in batches(shown, self.fitting(batch_size))]
+        return np.split(torch.cat(found).cpu().numpy(), np.cumsum(counts)[:-1])
+
+    def fitting(self, most: int) -> int:
+        """How many people at once, where at most so many are wanted."""
+        return backends.batch_of(self.model, self.device, most)
+
+    def run(self, batch: CropBatch) -> Tensor:
+        """What the model says of one batch, (B, 19, 3) x, y in image pixels, score; where the device's memory does not
+        hold it, of its halves.
+
+        Raises:
+            torch.cuda.OutOfMemoryError: Not even one person fits.
+        """
+        try:
+            return self._ask(batch)
+        except torch.cuda.OutOfMemoryError:
+            people = len(batch)
+            if people == 1:
+                raise
+        torch.cuda.empty_cache()  # out of the handler, whose traceback holds the tensors
+        log.warning("out of memory with %d people at once: going on with half as many; see batch_size", people)
+        halves = (batch.of(slice(people // 2)), batch.of(slice(people // 2, None)))
+        return torch.cat([self.run(half) for half in halves])
+
+    @torch.inference_mode()
+    def _ask(self, batch: CropBatch) -> Tensor:
+        model = self.model
+        place = torch.device("cpu") if isinstance(model, OnnxModel) else self.device
+        prompt = Prompt(*(upload(getattr(batch, name), place) for name in Prompt._fields))
+        with backends.own_precision(place):
+            found, score = model(batch.crops(place), prompt, self.dtype)
+            return torch.cat([to_image(found, upload(batch.matrices, place)), score[..., None]], -1)
