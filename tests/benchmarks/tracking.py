@@ -32,7 +32,7 @@ from pose_refine.metrics.posetrack import pose_ap, tracking
 from pose_refine.skeletons import NETWORK, SKELETONS, convert
 from pose_refine.training.data import People, read_coco
 from pose_refine.video.linking import Linker
-from pose_refine.video.stages import SURE
+from pose_refine.video.settings import SURE
 
 JOINTS = [0, *range(5, 17)]  # of COCO's: nose and limbs
 HEIGHT, WIDTH, FPS = 384, 640, 25.0

@@ -5,7 +5,7 @@ import pytest
 
 from pose_refine.poses import Poses
 from pose_refine.skeletons import SKELETONS
-from pose_refine.viz import GUESS, LEFT, MIDDLE, RIGHT, color_of, draw, side_by_side
+from pose_refine.viz.pictures import GUESS, LEFT, MIDDLE, RIGHT, color_of, draw, side_by_side
 
 IMAGE = np.full((260, 300, 3), 90, dtype=np.uint8)
 JOINTS = SKELETONS["coco17"].joints
