@@ -2,6 +2,7 @@
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -98,6 +99,8 @@ BAD = {
     "unknown skeleton": (people(1), {"skeleton": "coco"}, ValueError, "unknown skeleton 'coco'"),
     "unknown to": (people(1), {"to": "coco"}, ValueError, "unknown skeleton 'coco'"),
     "unknown color": (people(1), {"color": "RGB"}, ValueError, "'RGB'"),
+    "trust above 1": (people(1), {"trust": 1.5}, ValueError, "trust: expected a number from 0"),
+    "trust a word": (people(1), {"trust": "all"}, ValueError, "trust"),
     "batch_size 0": (people(1), {"batch_size": 0}, ValueError, "batch_size"),
     "batch_size a float": (people(1), {"batch_size": 2.0}, ValueError, "batch_size"),
     "a tensor": (torch.zeros(1, 17, 3), {}, TypeError, r"cpu\(\).numpy"),
@@ -148,6 +151,17 @@ class Moving(Refiner):
         found[np.nanmean(found[..., 0], 1) > 300, :, 0] -= 60
         with_scores = np.concatenate([np.nan_to_num(found), np.full((*found.shape[:2], 1), 0.9)], -1)
         return torch.from_numpy(with_scores.astype(np.float32))
+
+
+def test_the_more_poses_are_trusted_the_less_they_move(refiner, photo, pose):
+    """Half of the joints are right, the others on the neighbour's place."""
+    wrong = pose.copy()
+    wrong[:, ::2, :2] += 60
+    moved = [refiner.analyze(photo, wrong, trust=t).shift for t in (0, 0.25, 0.5, 0.75, 1)]
+    means = [np.nanmean(m) for m in moved]
+    assert means[0] > means[-1] + 5
+    assert all(more > less - 0.5 for more, less in pairwise(means))
+    np.testing.assert_array_equal(refiner.refine(photo, wrong, trust=0.5), refiner.refine(photo, wrong))
 
 
 @pytest.mark.filterwarnings("ignore:CPU Autocast")

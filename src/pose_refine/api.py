@@ -65,6 +65,7 @@ def refine(
     model: Refiner | str | os.PathLike[str] | None = None,
     device: str | torch.device | None = None,
     batch_size: int = 64,
+    trust: float | None = None,
 ) -> Any:
     """Correct the poses of the people in one image: `Refiner.refine` with weights that are loaded once and cached.
 
@@ -79,6 +80,7 @@ def refine(
         model: A Refiner, or any source that `Refiner.from_pretrained` takes; by default the embedded weights.
         device: Where to run; a Refiner knows its own.
         batch_size: At most so many people at once.
+        trust: How far the poses are believed, from 0 (estimate anew) to 1 (move only what is proven wrong).
 
     Returns:
         The same kind of object as `poses`, corrected.
@@ -89,7 +91,15 @@ def refine(
         ValueError: An image, poses or weights that are not as they should be; a Refiner and a device.
     """
     return _refiner_of(model, device).refine(
-        image, poses, skeleton=skeleton, format=format, to=to, color=color, recover=recover, batch_size=batch_size
+        image,
+        poses,
+        skeleton=skeleton,
+        format=format,
+        to=to,
+        color=color,
+        recover=recover,
+        batch_size=batch_size,
+        trust=trust,
     )
 
 
@@ -113,6 +123,7 @@ def refine_many(
     model: Refiner | str | os.PathLike[str] | None = None,
     device: str | torch.device | None = None,
     batch_size: int = 64,
+    trust: float | None = None,
     progress: bool = False,
 ) -> Iterator[Any]:
     """Correct the poses of the people in many images: `Refiner.refine_many` with weights that are loaded once and
@@ -126,5 +137,6 @@ def refine_many(
         color=color,
         recover=recover,
         batch_size=batch_size,
+        trust=trust,
         progress=progress,
     )

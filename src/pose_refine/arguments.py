@@ -1,12 +1,28 @@
 """What many functions take: the words for it, and its checks."""
 
+import math
 import operator
 from typing import Any, Literal
+
+import numpy as np
 
 Color = Literal["rgb", "bgr"]
 Backend = Literal["torch", "onnx"]
 Mode = Literal["map", "mota"]
 Smooth = Literal["one_euro", "zero_phase"]
+
+
+def believed(trust: float | None) -> float:
+    """`trust` as a float, NaN for None.
+
+    Raises:
+        ValueError: Not in [0, 1].
+    """
+    if trust is None:
+        return math.nan
+    if isinstance(trust, bool) or not isinstance(trust, (int, float, np.integer, np.floating)) or not 0 <= trust <= 1:
+        raise ValueError(f"trust: expected a number from 0 (poses are not believed) to 1, or None, got {trust!r}")
+    return float(trust)
 
 
 def integer(name: str, value: Any, least: int) -> int:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from pose_refine import formats
 from pose_refine._types import AnyArray, Bytes, Floats, Shape
-from pose_refine.arguments import Color, integer
+from pose_refine.arguments import Color, believed, integer
 from pose_refine.crops.batches import Picture, Scene, closer_looks
 from pose_refine.crops.geometry import where_to_cut
 from pose_refine.files.ahead import read_ahead, said_of, until_error
@@ -37,8 +37,10 @@ class Wanted:
     color: Color = "rgb"
     recover: bool = True
     batch_size: int = 64
+    trust: float | None = None
 
     def __post_init__(self) -> None:
+        believed(self.trust)
         object.__setattr__(self, "batch_size", integer("batch_size", self.batch_size, 1))
         check_color(self.color)
         for skeleton in (self.skeleton, self.to):
@@ -82,7 +84,8 @@ def prepare(pixels: Bytes, order: str, given: Any, wanted: Wanted) -> Photograph
     source = get_skeleton(prepared.given.skeleton)
     known, shown, matrices = where_to_cut(prepared.reachable, source, shape)
     mpii = prepared.target.name in MPII_CONVENTION
-    return Photograph(given, shape, prepared, Scene(Picture(pixels, order), known, shown, matrices, mpii))
+    scene = Scene(Picture(pixels, order), known, shown, matrices, mpii, believed(wanted.trust))
+    return Photograph(given, shape, prepared, scene)
 
 
 def refined(predict: Predict, photographs: Sequence[Photograph], wanted: Wanted) -> list[Refinement]:

@@ -92,6 +92,7 @@ class Refiner:
         color: Color = "rgb",
         recover: bool = True,
         batch_size: int = 64,
+        trust: float | None = None,
     ) -> Any:
         """Correct the poses of the people in one image.
 
@@ -104,6 +105,8 @@ class Refiner:
             color: Channel order of an array: "rgb" or "bgr".
             recover: Give missing joints of people with any joint a position; False leaves them missing.
             batch_size: At most so many people at once: bounds memory.
+            trust: How far the poses are believed, 0 to 1: at 0 what the network finds counts alone, at 1 only what is
+                proven wrong is moved. None is as the weights say: 0.5, or what `pose-refine fit` found best.
 
         Returns:
             The same kind of object, nothing of it shared with what was handed in that could be changed by it; arrays
@@ -115,7 +118,7 @@ class Refiner:
             TypeError: An image or poses of a kind that is not known.
             ValueError: An image or poses that are not as they should be.
         """
-        wanted = Wanted(skeleton, format, to, color, recover, batch_size)
+        wanted = Wanted(skeleton, format, to, color, recover, batch_size, trust)
         photograph = prepare(*read_image(image, color), formats.load(poses), wanted)
         return written(photograph, refined(self.predictor.predict, [photograph], wanted)[0], wanted)
 
@@ -130,9 +133,10 @@ class Refiner:
         color: Color = "rgb",
         recover: bool = True,
         batch_size: int = 64,
+        trust: float | None = None,
     ) -> Refinement:
         """As `refine`, but returns what was changed and how sure it is; arguments and errors as there."""
-        wanted = Wanted(skeleton, format, to, color, recover, batch_size)
+        wanted = Wanted(skeleton, format, to, color, recover, batch_size, trust)
         photograph = prepare(*read_image(image, color), formats.load(poses), wanted)
         return refined(self.predictor.predict, [photograph], wanted)[0]
 
@@ -147,6 +151,7 @@ class Refiner:
         color: Color = "rgb",
         recover: bool = True,
         batch_size: int = 64,
+        trust: float | None = None,
         progress: bool = False,
     ) -> Iterator[Any]:
         """Correct the poses of the people in many images: faster than one by one, as batches fill across images.
@@ -164,7 +169,7 @@ class Refiner:
             ValueError: An image or poses that are not as they should be; poses for more images than there are, or for
                 fewer. What is wrong with one image names its index, and comes after the results of those before it.
         """
-        wanted = Wanted(skeleton, format, to, color, recover, batch_size)
+        wanted = Wanted(skeleton, format, to, color, recover, batch_size, trust)
         return refine_many_with(self.predictor.predict, images, poses, wanted, progress)
 
     def refine_video(
@@ -186,6 +191,7 @@ class Refiner:
         color: Color = "rgb",
         recover: bool = True,
         batch_size: int = 64,
+        trust: float | None = None,
         progress: bool = False,
     ) -> Iterator[Any]:
         """Correct the poses of the people in a video, with what the frames around tell.
@@ -216,6 +222,7 @@ class Refiner:
             color: Channel order of arrays: "rgb" or "bgr".
             recover: Give missing joints of people with any joint a position; False leaves them missing.
             batch_size: At most so many people at once.
+            trust: How far the poses are believed, 0 to 1, see `refine`.
             progress: Show a progress bar on stderr.
 
         Yields:
@@ -231,7 +238,18 @@ class Refiner:
         """
 
         settings = Settings(
-            skeleton, format, to, fps, mode, threshold, smooth, ahead, passes, recover=recover, batch_size=batch_size
+            skeleton,
+            format,
+            to,
+            fps,
+            mode,
+            threshold,
+            smooth,
+            ahead,
+            passes,
+            recover=recover,
+            batch_size=batch_size,
+            trust=trust,
         )
         results = refine_frames(
             self.predictor, frames, poses, ids, settings, color=color, first=first, progress=progress
@@ -257,12 +275,24 @@ class Refiner:
         color: Color = "rgb",
         recover: bool = True,
         batch_size: int = 64,
+        trust: float | None = None,
         progress: bool = False,
     ) -> Iterator[Refinement]:
         """As `refine_video`, but yields what was changed and how sure it is, with identities: `.poses.ids`."""
 
         settings = Settings(
-            skeleton, format, to, fps, mode, threshold, smooth, ahead, passes, recover=recover, batch_size=batch_size
+            skeleton,
+            format,
+            to,
+            fps,
+            mode,
+            threshold,
+            smooth,
+            ahead,
+            passes,
+            recover=recover,
+            batch_size=batch_size,
+            trust=trust,
         )
         results = refine_frames(
             self.predictor, frames, poses, ids, settings, color=color, first=first, progress=progress

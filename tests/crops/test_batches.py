@@ -59,6 +59,8 @@ def test_a_scene_tells_how_fine_its_crops_are_and_whose_joints_are_meant(mpii):
     assert batch.detail.dtype == np.float32
     assert batch.mpii.tolist() == [mpii] * 3
     assert batch.mpii.dtype == bool
+    assert np.isnan(batch.trust).all()
+    assert replace(scene, trust=0.3).batch(rows).trust.tolist() == pytest.approx([0.3] * 3)
     assert batch.of(slice(1, None)).detail.tolist() == batch.detail[1:].tolist()
 
 
@@ -110,7 +112,7 @@ def test_joined_views_are_each_of_their_own_picture():
     for part in (slice(None), slice(3), slice(3, None)):
         chosen = batch.of(part)
         assert torch.equal(chosen.crops(CPU), torch.cat([v.crops(CPU) for v in apart])[part])
-        for name in ("initial", "others", "shown", "detail", "mpii", "matrices"):
+        for name in ("initial", "others", "shown", "detail", "mpii", "trust", "matrices"):
             expected = np.concatenate([getattr(v, name) for v in apart])[part]
             np.testing.assert_array_equal(getattr(chosen, name), expected)
 

@@ -1,5 +1,7 @@
 """What the decision sees, and what it decides."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -16,14 +18,17 @@ from pose_refine.nn.model import (
     EVIDENCE,
     GIVEN,
     HYPOTHESES,
+    MARGINS,
     MOST_SHRUNK,
     MOST_VIEWS,
+    TRUST,
     Decision,
     Prompt,
     blend,
     entropy,
     gather_evidence,
     look,
+    margin,
 )
 from pose_refine.nn.network import meant
 from pose_refine.skeletons import NETWORK
@@ -45,14 +50,17 @@ def nobody(people=1):
     return torch.full((people, 3, 19, 2), torch.nan)
 
 
+USUAL = torch.tensor([TRUST])
+
+
 def logits_of(poses):
     return 8 * gaussian_maps(poses, (64, 48), 4.0)
 
 
-def prompt_of(initial, others=None, shown=None, *, detail=1.0, mpii=False):
+def prompt_of(initial, others=None, shown=None, *, detail=1.0, mpii=False, trust=float("nan")):
     count = len(initial)
     others = nobody(count) if others is None else others
-    facts = torch.full((count,), float(detail)), torch.full((count,), mpii)
+    facts = (torch.full((count,), value) for value in (float(detail), mpii, trust))
     return Prompt(initial, others, initial if shown is None else shown, *facts)
 
 
@@ -247,15 +255,67 @@ BLENDS = {  # places, quality, weight, expected x
 def test_blend_moves_a_claimed_joint_far_only_for_a_clear_gain(given, expected):
     places, quality = places_of(20, 150, 150, 150).expand(-1, -1, 19, -1), torch.tensor([0.8, 0.83, 0.8, 0.8])
     weight = torch.zeros(1, HYPOTHESES, 19)
-    x, _ = blend(places, quality[None, :, None].expand(-1, -1, 19), weight, torch.full((1, 19), given))[0, 5]
+    x, _ = blend(places, quality[None, :, None].expand(-1, -1, 19), weight, torch.full((1, 19), given), USUAL)[0, 5]
     assert x == pytest.approx(expected, abs=0.1)
+
+
+TRUSTS = {
+    "not at all: what is found, though the claim seems better": (0.0, (0.9, 0.6, 0.5, 0.5), 150),
+    "not at all, and what is found is near: the claim does not count": (0.0, (0.9, 0.6, 0.1, 0.1), 24),
+    "a quarter: the better one": (0.25, (0.8, 0.83, 0.7, 0.7), 150),
+    "half: only for a clear gain": (0.5, (0.8, 0.83, 0.7, 0.7), 20),
+    "half, and a clear gain": (0.5, (0.6, 0.83, 0.7, 0.7), 150),
+    "wholly: hardly anything proves a claim wrong": (1.0, (0.2, 0.9, 0.9, 0.9), 20),
+    "wholly, and it is proven": (1.0, (0.05, 0.95, 0.9, 0.9), 150),
+}
+
+
+@pytest.mark.parametrize("name", TRUSTS)
+def test_trust(name):
+    """Everything is found at one place; the claim is somewhere else."""
+    trust, quality, expected = TRUSTS[name]
+    found = 24 if expected == 24 else 150
+    places = places_of(20, found, found, found).expand(-1, -1, 19, -1)
+    quality = torch.tensor([quality])[..., None].expand(-1, -1, 19)
+    x, _ = blend(places, quality, torch.zeros(1, HYPOTHESES, 19), torch.ones(1, 19), torch.tensor([trust]))[0, 5]
+    assert x == pytest.approx(expected, abs=0.1)
+
+
+def test_the_more_a_claim_is_trusted_the_less_it_is_moved():
+    torch.manual_seed(0)
+    quality, weight = torch.rand(40, HYPOTHESES, 19), torch.randn(40, HYPOTHESES, 19)
+    places = 100 + 60 * torch.rand(40, HYPOTHESES, 19, 2)
+    moved = [
+        torch.linalg.vector_norm(
+            blend(places, quality, weight, torch.ones(40, 19), torch.full((40,), t)) - places[:, 0], dim=-1
+        ).mean()
+        for t in torch.linspace(0, 1, 9).tolist()
+    ]
+    assert all(more >= less for more, less in pairwise(moved))
+    assert moved[0] > 4 * moved[-1]
+
+
+@pytest.mark.parametrize(("trust", "expected"), [(t, m) for t, m in MARGINS.items()] + [(0.125, -0.5), (0.75, 0.5)])
+def test_margins_lie_on_lines(trust, expected):
+    assert margin(torch.tensor([trust])).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_where_a_prompt_says_no_trust_the_model_does():
+    model = tiny_model()
+    lively(model.network)
+    crops, initial = torch.randint(0, 255, (2, 256, 192, 3), dtype=torch.uint8), 40 + 90 * torch.rand(2, 19, 2)
+    expected = {t: model(crops, prompt_of(initial, trust=t))[0] for t in (0.0, TRUST)}
+    assert not torch.equal(expected[0.0], expected[TRUST])
+    for own in expected:
+        model.trust = own
+        assert torch.equal(model(crops, prompt_of(initial))[0], expected[own])
 
 
 @pytest.mark.parametrize("name", BLENDS)
 def test_blend(name):
     xs, *numbers, (low, high) = BLENDS[name]
     quality, weight = (torch.tensor([n], dtype=torch.float32)[..., None].expand(-1, -1, 19) for n in numbers)
-    x, y = blend(places_of(*xs).expand(-1, -1, 19, -1), quality, weight, torch.ones(1, 19))[0, 5]
+    x, y = blend(places_of(*xs).expand(-1, -1, 19, -1), quality, weight, torch.ones(1, 19), USUAL)[0, 5]
     assert low - 1e-3 <= x <= high + 1e-3
     assert y == pytest.approx(100)
 

@@ -35,7 +35,9 @@ def given(people):
     others[-1] = np.nan
     assert crops.shape[1:] == (CROP_HEIGHT, CROP_WIDTH, 3)
     detail, mpii = rng.uniform(0.05, 3, people).astype(np.float32), np.arange(people) % 2 == 1
-    images, *told = (torch.from_numpy(a) for a in (crops, initial, others, shown, detail, mpii))
+    trust = rng.uniform(0, 1, people).astype(np.float32)
+    trust[::2] = np.nan
+    images, *told = (torch.from_numpy(a) for a in (crops, initial, others, shown, detail, mpii, trust))
     return images, Prompt(*told)
 
 

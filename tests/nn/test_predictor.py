@@ -18,7 +18,7 @@ def batch_of(people):
     detail, mpii = np.ones(people, np.float32), np.zeros(people, bool)
     matrices = np.tile(np.eye(2, 3, dtype=np.float32), (people, 1, 1))
     pictures = (Picture(np.zeros((8, 8, 3), np.uint8), "rgb"),)
-    return CropBatch(pictures, picture, numbered, others, numbered, detail, mpii, matrices)
+    return CropBatch(pictures, picture, numbered, others, numbered, detail, mpii, detail * 0.5, matrices)
 
 
 def holding(most, seen):

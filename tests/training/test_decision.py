@@ -9,7 +9,7 @@ from fakes.weights import lively, tiny_model
 
 from pose_refine.crops.bodies import one_body
 from pose_refine.crops.geometry import crop_boxes, crop_matrices, scales, to_crop
-from pose_refine.nn.model import EVIDENCE, HYPOTHESES, Decision, Prompt, blend, look, near
+from pose_refine.nn.model import EVIDENCE, HYPOTHESES, TRUST, Decision, Prompt, blend, look, near
 from pose_refine.skeletons import NETWORK, SIGMAS
 from pose_refine.training import decision as decision_module
 from pose_refine.training.batches import cut
@@ -76,7 +76,7 @@ def test_it_learns_whom_to_believe(fitted):
     for right in range(HYPOTHESES):
         assert (quality[kind == right].argmax(1) == right).all()
         assert quality[kind == right][:, right].min() > 0.9
-    places = blend(cases.places, quality, weight, torch.ones(400, 19))
+    places = blend(cases.places, quality, weight, torch.ones(400, 19), torch.full((400,), TRUST))
     assert (places - cases.truth)[kind != LUCK].abs().max() < 0.1
 
 
@@ -160,7 +160,7 @@ def test_it_learns_which_of_close_places_counts():
     decision = Decision(19)
     fit(decision, same, steps=100)
     quality, weight, _ = decision(same.features[:1])
-    x = blend(same.places[:1], quality.sigmoid(), weight, torch.ones(1, 19))[0, :, 0]
+    x = blend(same.places[:1], quality.sigmoid(), weight, torch.ones(1, 19), torch.full((1,), TRUST))[0, :, 0]
     assert (x - 90)[HIPS].abs().max() < 2
 
 
@@ -174,7 +174,7 @@ def test_a_right_joint_that_is_spoilt_counts_more_than_a_wrong_one_that_is_mende
     decision = Decision(19)
     fit(decision, same, steps=100)
     quality, weight, _ = decision(same.features)
-    result = blend(same.places, quality.sigmoid(), weight, torch.ones(400, 19))
+    result = blend(same.places, quality.sigmoid(), weight, torch.ones(400, 19), torch.full((400,), TRUST))
     assert torch.linalg.vector_norm(result - claimed, dim=-1).max() < 3  # of 8; 4 is the middle
 
 
@@ -292,7 +292,7 @@ def test_collect_gives_what_the_model_sees_with_each_number_of_views(loaded):
     image = cut(loaded[0], people.image[rows], matrices)
     initial = torch.from_numpy(to_crop(poses, matrices))
     others, detail = torch.full((1, 3, 19, 2), torch.nan), torch.from_numpy(scales(matrices))
-    prompt = Prompt(initial, others, initial, detail, torch.tensor([False]))
+    prompt = Prompt(initial, others, initial, detail, torch.tensor([False]), torch.tensor([TRUST]))
     for views, cases in enumerate(collected(loaded, poses, rows), 1):
         with torch.inference_mode():
             evidence = look(network, image, prompt, views=views)

@@ -3,6 +3,7 @@
 import argparse
 from typing import TypeAlias
 
+from pose_refine.arguments import believed
 from pose_refine.formats import IN_FILES
 from pose_refine.poses import Refinement
 from pose_refine.skeletons import SKELETONS
@@ -31,6 +32,25 @@ def add_refiner_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", help="torch device (default: cuda, else mps, else cpu)")
     add_flip_option(parser)
+
+
+def add_trust_option(parser: argparse.ArgumentParser) -> None:
+    """None unless it is given: as the weights say."""
+    parser.add_argument(
+        "--trust",
+        type=trust,
+        metavar="0..1",
+        help="how far POSES is believed: 0 counts what is found alone, 1 moves only what is proven wrong "
+        "(default: as the weights say, 0.5 unless `fit` found another)",
+    )
+
+
+def trust(text: str) -> float:
+    """A --trust, checked."""
+    try:
+        return believed(float(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}") from error
 
 
 def add_flip_option(parser: argparse.ArgumentParser) -> None:

@@ -91,7 +91,7 @@ def fingerprint(path: Path) -> str:
 def refine_frame(
     refiner: Refiner, image: Bytes, given: Any, arguments: argparse.Namespace, to: str | None = None
 ) -> tuple[Any, Refinement]:
-    """One frame, as --skeleton, --format, --category and --recover say.
+    """One frame, as --skeleton, --format, --category, --recover and --trust say.
 
     Args:
         refiner: The refiner.
@@ -114,6 +114,7 @@ def refine_frame(
         to=to,
         color="bgr",
         recover=arguments.recover,
+        trust=arguments.trust,
     )
     out = hand_back(result.poses, given, to, format=arguments.format, shape=image.shape[:2])
     return documents.assemble(whole, [("", out)], category) if many and to is None else out, result

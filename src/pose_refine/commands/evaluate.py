@@ -19,6 +19,7 @@ from pose_refine.commands._common import (
     add_parser,
     add_recover_option,
     add_refiner_options,
+    add_trust_option,
 )
 from pose_refine.commands._matching import list_files, match_names, matched
 from pose_refine.commands._pipeline import Frame, Tally, refine_frames
@@ -83,6 +84,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures as JSON")
     add_recover_option(parser)
+    add_trust_option(parser)
     add_overwrite(parser)
     add_refiner_options(parser)
     parser.set_defaults(function=evaluate, format=None)

@@ -15,6 +15,7 @@ from pose_refine.commands._common import (
     add_poses_options,
     add_recover_option,
     add_refiner_options,
+    add_trust_option,
 )
 from pose_refine.commands._pipeline import Tally
 from pose_refine.nn.backends import locate
@@ -66,6 +67,7 @@ def add(commands: Commands) -> None:
     add_poses_options(parser)
     add_category_option(parser)
     add_recover_option(parser)
+    add_trust_option(parser)
     add_overwrite(parser)
     add_refiner_options(parser)
     parser.set_defaults(function=folder)
@@ -82,6 +84,7 @@ def folder(arguments: argparse.Namespace) -> int:
         "skeleton": arguments.skeleton,
         "format": arguments.format,
         "recover": arguments.recover,
+        "trust": arguments.trust,
         "category": arguments.category,
     }
     work = many_files if arguments.poses.is_dir() else one_document

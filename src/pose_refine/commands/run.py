@@ -16,6 +16,7 @@ from pose_refine.commands._common import (
     add_poses_options,
     add_recover_option,
     add_refiner_options,
+    add_trust_option,
     summary,
 )
 from pose_refine.commands._pipeline import refine_frame
@@ -47,6 +48,7 @@ def add(commands: Commands) -> None:
     )
     add_category_option(parser)
     add_recover_option(parser)
+    add_trust_option(parser)
     add_overwrite(parser)
     add_refiner_options(parser)
     parser.set_defaults(function=run)

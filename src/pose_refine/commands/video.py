@@ -27,6 +27,7 @@ from pose_refine.commands._common import (
     add_poses_options,
     add_recover_option,
     add_refiner_options,
+    add_trust_option,
     counted,
 )
 from pose_refine.commands._journal import Entry, Journal
@@ -118,6 +119,7 @@ def add(commands: Commands) -> None:
     add_poses_options(parser)
     add_category_option(parser)
     add_recover_option(parser)
+    add_trust_option(parser)
     add_overwrite(parser)
     add_refiner_options(parser)
     parser.set_defaults(function=video)
@@ -216,6 +218,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         passes=arguments.passes,
         smooth=None if arguments.smooth == "none" else arguments.smooth,
         recover=arguments.recover,
+        trust=arguments.trust,
     )
 
 
@@ -237,6 +240,7 @@ def options_of(arguments: argparse.Namespace, settings: Settings, sha256: str) -
         "skeleton": settings.skeleton,
         "format": settings.format,
         "fps": settings.fps,
+        "trust": settings.trust,
     }
 
 

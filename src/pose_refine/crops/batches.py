@@ -61,6 +61,7 @@ class CropBatch:
             what was found.
         detail: (B,) image pixels a crop pixel.
         mpii: (B,) whether the joints are meant as MPII's.
+        trust: (B,) how far the initial poses are believed, in [0, 1], NaN for as far as the weights say.
         matrices: (B, 2, 3) crop pixels to image pixels.
     """
 
@@ -71,6 +72,7 @@ class CropBatch:
     shown: Floats
     detail: Floats
     mpii: AnyArray
+    trust: Floats
     matrices: Floats
 
     def __len__(self) -> int:
@@ -113,6 +115,7 @@ class Scene:
         shown: (N, 19, 2) everybody's pose as the network is to see it: at first what can be one body's of the initial.
         matrices: (N, 2, 3) crop pixels to image pixels.
         mpii: Whether the joints that are asked for are meant as MPII's.
+        trust: How far the initial poses are believed, in [0, 1]; NaN for as far as the weights say.
     """
 
     picture: Picture
@@ -120,6 +123,7 @@ class Scene:
     shown: Floats
     matrices: Floats
     mpii: bool = False
+    trust: float = float("nan")
 
     @cached_property
     def centres(self) -> Floats:
@@ -131,9 +135,9 @@ class Scene:
         matrices = self.matrices[rows]
         others = to_crop(nearest_others(self.shown, self.centres, rows), matrices)
         initial, shown = to_crop(self.initial[rows], matrices), to_crop(self.shown[rows], matrices)
-        mpii = np.full(len(rows), self.mpii)
+        mpii, trust = np.full(len(rows), self.mpii), np.full(len(rows), self.trust, np.float32)
         return CropBatch(
-            (self.picture,), np.zeros(len(rows), int), initial, others, shown, scales(matrices), mpii, matrices
+            (self.picture,), np.zeros(len(rows), int), initial, others, shown, scales(matrices), mpii, trust, matrices
         )
 
     def closer(self, found: Floats) -> "Scene":

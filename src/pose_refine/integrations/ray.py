@@ -33,6 +33,7 @@ class RefineBatch:
         skeleton: Which joints the poses have, where they do not say.
         format: Name of the format of JSON text; by default it is recognised.
         recover: Give missing joints of people with any joint a position; False leaves them missing.
+        trust: How far the poses are believed, 0 to 1, see `Refiner.refine`.
         flip: See `Refiner.from_pretrained`.
         device: Where to run; by default the GPU that Ray gave the actor, else the CPU.
         threads: Of torch and OpenCV, in the actor's process. More than 1 needs as many `num_cpus`. Its malloc is told
@@ -49,6 +50,7 @@ class RefineBatch:
         skeleton: str | None = None,
         format: str | None = None,
         recover: bool = True,
+        trust: float | None = None,
         device: str | None = None,
         flip: bool | None = None,
         threads: int = 1,
@@ -56,7 +58,7 @@ class RefineBatch:
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
         keep_memory()
-        self.options: dict[str, Any] = {"skeleton": skeleton, "format": format, "recover": recover}
+        self.options: dict[str, Any] = {"skeleton": skeleton, "format": format, "recover": recover, "trust": trust}
         self.refiner = Refiner.from_pretrained(source, device=device or _given_device(), flip=flip)
 
     def __call__(self, batch: "pd.DataFrame") -> "pd.DataFrame":

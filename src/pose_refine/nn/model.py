@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -26,7 +27,11 @@ GIVEN = 0  # of what the decision sees of a joint: whether the pose claims it
 MOST_VIEWS, ALONE = 3, 1  # views of a crop, and which of them is shown no pose
 HYPOTHESES = 4  # where a joint may be: claimed, found, found while doubting the claim, found without it
 EVIDENCE = 43  # numbers a joint that the decision sees
-MARGIN_OF_PROOF = 0.2  # so much better a place far from the claim must be: good joints must stay good
+TRUST = 0.5  # how far initial poses are believed where nobody says, in [0, 1]
+# Trust -> so much better a place far from the claim must be, in expected similarity, for good joints to stay good: at 0
+# the claim never wins, at 1/4 it has no advantage, at 1/2 that of a judge who wants proof, at 1 nearly all there is.
+MARGINS = {0.0: -1.0, 0.25: 0.0, 0.5: 0.2, 1.0: 0.8}
+UNCOUNTED = 1e-6  # share of the claim in an average at trust 0
 FAR = 10.0  # OKS units: further apart is the same to the decision
 MOST_SHRUNK = 5.0  # a person is seen at 1 / 2 ** 5 of the crop's resolution at least
 
@@ -55,6 +60,7 @@ class Prompt(NamedTuple):
             found the second time.
         detail: (B,) image pixels a crop pixel.
         mpii: (B,) bool, whether the joints are meant as MPII's.
+        trust: (B,) how far the initial poses are believed, in [0, 1], see `margin`; NaN for the model's own.
     """
 
     initial: Tensor
@@ -62,6 +68,7 @@ class Prompt(NamedTuple):
     shown: Tensor
     detail: Tensor
     mpii: Tensor
+    trust: Tensor
 
 
 def look(
@@ -228,20 +235,33 @@ class Decision(nn.Module):
         return quality, weight, right[:, 0]
 
 
-def blend(places: Tensor, quality: Tensor, weight: Tensor, given: Tensor) -> Tensor:
+def margin(trust: Tensor) -> Tensor:
+    """How much better a place far from the claim must be: MARGINS, and on straight lines between."""
+    total = torch.full_like(trust, MARGINS[0.0])
+    for (low, below), (high, above) in pairwise(MARGINS.items()):
+        total = total + (above - below) * ((trust - low) / (high - low)).clamp(0, 1)
+    return total
+
+
+def blend(places: Tensor, quality: Tensor, weight: Tensor, given: Tensor, trust: Tensor) -> Tensor:
     """The best place, averaged with those close to it: the middle of two far places is nobody's joint.
+
+    The more a claim is trusted, the better must be what moves it; below TRUST it counts less in the average, too.
 
     Args:
         places: (B, HYPOTHESES, K, 2) crop pixels.
         quality: (B, HYPOTHESES, K) expected similarity to the truth, in [0, 1].
         weight: (B, HYPOTHESES, K) logits of how much each counts in that average.
         given: (B, K) 1 where the pose claims a joint, 0 where it is missing.
+        trust: (B,) in [0, 1].
 
     Returns:
         (B, K, 2) crop pixels.
     """
     far = 1 - near(oks_distance(places, places[:, :1]))
-    best = (quality - MARGIN_OF_PROOF * far * given[:, None]).argmax(1, keepdim=True)
+    best = (quality - margin(trust)[:, None, None] * far * given[:, None]).argmax(1, keepdim=True)
+    counted = (trust / TRUST).clamp(UNCOUNTED, 1).log()[:, None] * given
+    weight = torch.cat([weight[:, :1] + counted[:, None], weight[:, 1:]], 1)
     best = best[..., None].expand(-1, -1, -1, 2)
     apart = oks_distance(places, places.gather(1, best))
     share = (weight - apart.square() / 2).softmax(1)  # by `near`, as a logarithm
@@ -254,13 +274,15 @@ class Model(nn.Module):
     Args:
         config: Shape of the network.
         views: How many images the network sees of each crop (see `look`), 1 to 3.
+        trust: How far initial poses are believed where a prompt does not say, in [0, 1].
     """
 
-    def __init__(self, config: NetworkConfig, *, views: int = 1) -> None:
+    def __init__(self, config: NetworkConfig, *, views: int = 1, trust: float = TRUST) -> None:
         super().__init__()
         self.network = Network(config)
         self.decision = Decision(config.joints)
         self.views: int = views
+        self.trust: float = trust
 
     def forward(self, crops: Tensor, prompt: Prompt, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
         """Refine one pose a crop.
@@ -277,4 +299,5 @@ class Model(nn.Module):
         evidence = look(self.network, image, prompt, dtype, views=self.views)
         quality, weight, right = self.decision(evidence.features)
         given = evidence.features[..., GIVEN]
-        return blend(evidence.places, torch.sigmoid(quality), weight, given), torch.sigmoid(right)
+        trust = prompt.trust.nan_to_num(self.trust)
+        return blend(evidence.places, torch.sigmoid(quality), weight, given, trust), torch.sigmoid(right)

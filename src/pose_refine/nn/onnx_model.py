@@ -73,7 +73,7 @@ def _traced(model: Model) -> bytes:
     crops = torch.zeros(2, CROP_HEIGHT, CROP_WIDTH, 3, dtype=torch.uint8)
     pose = torch.full((2, joints, 2), 50.0)
     others, mpii = torch.full((2, OTHERS, joints, 2), torch.nan), torch.tensor([True, False])
-    example = (crops, *Prompt(pose, others, pose.clone(), torch.ones(2), mpii))
+    example = (crops, *Prompt(pose, others, pose.clone(), torch.ones(2), mpii, torch.full((2,), torch.nan)))
     options: dict[str, Any] = {"opset_version": OPSET, "input_names": INPUTS, "output_names": OUTPUTS}
     options["dynamic_axes"] = {name: {0: "people"} for name in INPUTS + OUTPUTS}
     if "dynamo" in inspect.signature(torch.onnx.export).parameters:  # torch 2.4 has one exporter alone

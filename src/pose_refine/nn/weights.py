@@ -14,7 +14,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from pose_refine.files.pose_files import write_whole
-from pose_refine.nn.model import MOST_VIEWS, Model
+from pose_refine.nn.model import MOST_VIEWS, TRUST, Model
 from pose_refine.nn.network import NetworkConfig
 
 # One set of weights is embedded; by these names it sees so many views of each crop (see `model.look`).
@@ -39,6 +39,7 @@ class WeightsConfig(BaseModel):
         coarse: See NetworkConfig.
         size: See NetworkConfig.
         views: How many images the network sees of each crop, by default (see `model.look`); its decision knows all.
+        trust: How far initial poses are believed, by default (see `model.margin`).
         sha256: Of model.safetensors.
     """
 
@@ -51,6 +52,7 @@ class WeightsConfig(BaseModel):
     coarse: Annotated[int, Field(ge=1, le=1024)]
     size: tuple[Side, Side] = (256, 192)
     views: Annotated[int, Field(ge=1, le=MOST_VIEWS)] = 2
+    trust: Annotated[float, Field(ge=0, le=1)] = TRUST
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
     def network(self) -> NetworkConfig:
@@ -178,7 +180,7 @@ def load(folder: Path) -> tuple[Model, WeightsConfig]:
     if digest != config.sha256:
         raise ValueError(f"{path}: SHA-256 is {digest}, its config says {config.sha256}: truncated or changed")
     with torch.device("meta"):  # no time, and none of the caller's random numbers, for values that are replaced
-        model = Model(config.network(), views=config.views)
+        model = Model(config.network(), views=config.views, trust=config.trust)
     try:
         tensors = {name: tensor.float() for name, tensor in load_tensors(data).items()}
         model.load_state_dict(tensors, strict=True, assign=True)
@@ -200,6 +202,7 @@ def save(model: Model, name: str, folder: Path) -> WeightsConfig:
             "coarse": shape.coarse,
             "size": shape.size,
             "views": model.views,
+            "trust": model.trust,
             "sha256": hashlib.sha256(data).hexdigest(),
         }
     )

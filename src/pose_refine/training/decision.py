@@ -17,6 +17,7 @@ from pose_refine.crops.geometry import CROP_HEIGHT, crop_boxes, crop_matrices, f
 from pose_refine.nn.model import (
     GIVEN,
     MOST_VIEWS,
+    TRUST,
     Decision,
     Prompt,
     blend,
@@ -161,8 +162,8 @@ def collect(network: Network, images: Tensor, people: People, inputs: Inputs) ->
         if inputs.coarse > 1:
             crops = coarser(crops, inputs.coarse)
             detail = (np.minimum(detail, 1) / inputs.coarse).astype(np.float32)
-        mpii = people.mpii[rows[part]]
-        told = Prompt(initial, others, seen, *(torch.as_tensor(v, device=images.device) for v in (detail, mpii)))
+        mpii, trust = people.mpii[rows[part]], np.full(len(part), TRUST, np.float32)
+        told = Prompt(initial, others, seen, *(torch.as_tensor(v, device=images.device) for v in (detail, mpii, trust)))
         found = heat_maps(network, crops, told, torch.float32, views=MOST_VIEWS)
         truth = torch.as_tensor(to_crop(people.keypoints[rows[part]], matrices), device=images.device)
         scale = np.sqrt(people.area[rows[part]]) * CROP_HEIGHT / heights
@@ -190,7 +191,8 @@ def look_closer(decision: Decision, people: People, inputs: Inputs, cases: Cases
     """
     matrices = crop_matrices(*crop_boxes(inputs.shown, shape))
     quality, weight, _ = decision(cases.features)
-    placed = blend(cases.places, torch.sigmoid(quality), weight, cases.features[..., GIVEN])
+    usual = torch.full((len(weight),), TRUST)
+    placed = blend(cases.places, torch.sigmoid(quality), weight, cases.features[..., GIVEN], usual)
     found = to_image(placed.numpy(), matrices)
     everybody = np.full((len(people.area), *found.shape[1:]), np.nan, np.float32)
     everybody[inputs.rows] = found
@@ -217,8 +219,9 @@ def fit(decision: Decision, cases: Cases, *, steps: int = STEPS) -> None:
     for _ in tqdm(range(steps), desc="decision", mininterval=5):
         some = some_of(cases, torch.randint(len(cases.features), (BATCH,)))
         quality, weight, right = decision(some.features)
+        usual = torch.full((len(weight),), TRUST)
         given, similar = some.features[..., GIVEN], near(distance(some, some.places))
-        result = near(distance(some, blend(some.places, torch.sigmoid(quality.detach()), weight, given)))
+        result = near(distance(some, blend(some.places, torch.sigmoid(quality.detach()), weight, given, usual)))
         choice = binary_cross_entropy_with_logits(quality, similar, reduction="none").mean(1)
         is_right = (result.detach() >= RIGHT) & some.labelled
         score = binary_cross_entropy_with_logits(right, is_right.float(), reduction="none")

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from pose_refine import formats
 from pose_refine._types import AnyArray, Floats
-from pose_refine.arguments import Color
+from pose_refine.arguments import Color, believed
 from pose_refine.crops.batches import Picture, Scene, closer_looks
 from pose_refine.crops.geometry import where_to_cut
 from pose_refine.files.ahead import said_of, until_error
@@ -134,7 +134,8 @@ def first_looks(predictor: FramePredictor, frames: Iterable[Frame], settings: Se
                 frame.known, shown, matrices = where_to_cut(prepared.reachable, source, frame.shape)
                 if frame.image is not None and (settings.passes == 2 or frame.index % KEY == 0):
                     picture, mpii = Picture(frame.image, frame.order), prepared.target.name in MPII_CONVENTION
-                    asked.append((frame, Scene(picture, frame.known, shown, matrices, mpii), np.arange(len(matrices))))
+                    scene = Scene(picture, frame.known, shown, matrices, mpii, believed(settings.trust))
+                    asked.append((frame, scene, np.arange(len(matrices))))
         for (frame, *_), found in zip(asked, predictor.predict(asked, "first"), strict=True):
             frame.found = found
         look_closer(predictor, asked)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pose_refine.arguments import Mode, Smooth, integer
+from pose_refine.arguments import Mode, Smooth, believed, integer
 from pose_refine.skeletons import AnySkeleton
 
 MODES = ("map", "mota")
@@ -30,6 +30,7 @@ class Settings:
     again: float = LOOKS_AGAIN
     recover: bool = True
     batch_size: int = 64
+    trust: float | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -42,5 +43,6 @@ class Settings:
             raise ValueError(f"threshold: expected a probability, got {self.threshold!r}")
         if self.passes not in (1, 2):
             raise ValueError(f"passes must be 1 or 2, got {self.passes!r}")
+        believed(self.trust)
         for name, least in (("ahead", 0), ("batch_size", 1)):
             object.__setattr__(self, name, integer(name, getattr(self, name), least))
