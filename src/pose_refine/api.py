@@ -5,16 +5,21 @@ import threading
 from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import torch
 
-from pose_refine.arguments import Color
+from pose_refine._types import AnyArray, Floats
+from pose_refine.arguments import Color, Options
 from pose_refine.files.images import Image
 from pose_refine.nn import backends, weights
 from pose_refine.nn.predictor import Predictor
+from pose_refine.poses import Poses
 from pose_refine.refiner import Refiner
 from pose_refine.skeletons import AnySkeleton
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Stamp = tuple[tuple[str, int, int], ...]
 KEPT = 4  # refiners that are kept loaded: those that were used last
@@ -51,6 +56,43 @@ def _stamp(place: Path | None) -> Stamp:
         return ()
     files = [place] if place.is_file() else sorted(place.glob("*"))
     return tuple((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+
+
+class RefineOptions(Options, total=False):
+    """And which refiner."""
+
+    model: Refiner | str | os.PathLike[str] | None
+    device: str | torch.device | None
+
+
+@overload
+def refine(
+    image: Image, poses: Poses, *, to: AnySkeleton | None = None, **options: "Unpack[RefineOptions]"
+) -> Poses: ...
+
+
+@overload
+def refine(
+    image: Image, poses: AnyArray, *, to: AnySkeleton | None = None, **options: "Unpack[RefineOptions]"
+) -> Floats: ...
+
+
+@overload
+def refine(
+    image: Image, poses: dict[str, Any], *, to: None = None, **options: "Unpack[RefineOptions]"
+) -> dict[str, Any]: ...
+
+
+@overload
+def refine(image: Image, poses: list[Any], *, to: None = None, **options: "Unpack[RefineOptions]") -> list[Any]: ...
+
+
+@overload
+def refine(image: Image, poses: Any, *, to: AnySkeleton, **options: "Unpack[RefineOptions]") -> Floats: ...
+
+
+@overload
+def refine(image: Image, poses: Any, *, to: None = None, **options: "Unpack[RefineOptions]") -> Any: ...
 
 
 def refine(

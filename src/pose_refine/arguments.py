@@ -2,14 +2,27 @@
 
 import math
 import operator
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
+
+from pose_refine.skeletons import AnySkeleton
 
 Color = Literal["rgb", "bgr"]
 Backend = Literal["torch", "onnx"]
 Mode = Literal["map", "mota"]
 Smooth = Literal["one_euro", "zero_phase"]
+
+
+class Options(TypedDict, total=False):
+    """What `refine` takes beside an image, its poses and `to`: for its overloads, which say what comes back."""
+
+    skeleton: AnySkeleton | None
+    format: str | None
+    color: Color
+    recover: bool
+    batch_size: int
+    trust: float | None
 
 
 def believed(trust: float | None) -> float:

@@ -3,23 +3,27 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import torch
 
 from pose_refine import formats
-from pose_refine.arguments import Backend, Color, Mode, Smooth
+from pose_refine._types import AnyArray, Floats
+from pose_refine.arguments import Backend, Color, Mode, Options, Smooth
 from pose_refine.files.images import Image, read_image
 from pose_refine.nn import backends
 from pose_refine.nn.predictor import Predictor
 from pose_refine.photographs import Wanted, prepare, refined, written
 from pose_refine.photographs import refine_many as refine_many_with
-from pose_refine.poses import Refinement
+from pose_refine.poses import Poses, Refinement
 from pose_refine.skeletons import AnySkeleton
 from pose_refine.video.frames import Frames
 from pose_refine.video.pipeline import refine_frames
 from pose_refine.video.pipeline import written as written_frame
 from pose_refine.video.settings import Settings
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Refiner:
@@ -80,6 +84,30 @@ class Refiner:
         predictor = Predictor(load, device=device, dtype=dtype)
         predictor.model  # noqa: B018  # so that what is wrong with the source is said here
         return cls(predictor)
+
+    @overload
+    def refine(
+        self, image: Image, poses: Poses, *, to: AnySkeleton | None = None, **options: "Unpack[Options]"
+    ) -> Poses: ...
+
+    @overload
+    def refine(
+        self, image: Image, poses: AnyArray, *, to: AnySkeleton | None = None, **options: "Unpack[Options]"
+    ) -> Floats: ...
+
+    @overload
+    def refine(
+        self, image: Image, poses: dict[str, Any], *, to: None = None, **options: "Unpack[Options]"
+    ) -> dict[str, Any]: ...
+
+    @overload
+    def refine(self, image: Image, poses: list[Any], *, to: None = None, **options: "Unpack[Options]") -> list[Any]: ...
+
+    @overload
+    def refine(self, image: Image, poses: Any, *, to: AnySkeleton, **options: "Unpack[Options]") -> Floats: ...
+
+    @overload
+    def refine(self, image: Image, poses: Any, *, to: None = None, **options: "Unpack[Options]") -> Any: ...
 
     def refine(
         self,
