@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pose_refine.crops import batches as scenes
-from pose_refine.crops.batches import Picture, Scene, joined, middles, nearest_others
+from pose_refine.crops.batches import Picture, Scene, joined, nearest_others
+from pose_refine.crops.bodies import middles
 from pose_refine.crops.cutting import cut_crops
 from pose_refine.crops.geometry import (
     CROP_HEIGHT,

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pose_refine._types import AnyArray, Bytes, Floats
 from pose_refine.crops import on_device as device_crops
+from pose_refine.crops.bodies import middles
 from pose_refine.crops.cutting import cut_crops
 from pose_refine.crops.geometry import OTHERS, crop_boxes, crop_matrices, far_off, scales, to_crop
 from pose_refine.crops.on_device import Levels, upload
@@ -175,14 +176,6 @@ def closer_looks(scenes: Sequence[Scene], found: Sequence[Floats]) -> list[tuple
     """
     far = [far_off(scene.initial, joints, scene.matrices) for scene, joints in zip(scenes, found, strict=True)]
     return [(n, scenes[n].closer(found[n]), rows) for n, rows in enumerate(far) if len(rows)]
-
-
-def middles(keypoints: Floats) -> Floats:
-    """The mean of each person's joints (N, K, 2), NaN where missing; (N, 2) pixels, NaN for people without any."""
-    count = (~np.isnan(keypoints)).sum(1)
-    total = np.where(count, np.nan_to_num(keypoints).sum(1), np.nan)
-    middle: Floats = (total / np.maximum(count, 1)).astype(np.float32)
-    return middle
 
 
 def nearest_others(keypoints: Floats, centres: Floats, rows: AnyArray) -> Floats:

@@ -1,7 +1,5 @@
 """What a pose says by itself: which of its joints can belong to one body, and which way up that is."""
 
-import warnings
-
 import numpy as np
 
 from pose_refine._types import AnyArray, Floats
@@ -109,9 +107,7 @@ def lean(keypoints: Floats) -> Floats:
     Returns:
         (N,) radians, clockwise as seen on the screen, in [-pi, pi].
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of no joints is missing, too
-        shoulders, hips, head = (np.nanmean(keypoints[:, _PARTS[part]], 1) for part in ("shoulders", "hips", "head"))
+    shoulders, hips, head = (middles(keypoints[:, _PARTS[part]]) for part in ("shoulders", "hips", "head"))
     top, bottom = (np.where(np.isnan(a), b, a) for a, b in ((shoulders, head), (hips, shoulders)))
     up = top - bottom
     up = np.where((np.isnan(hips) & ~np.isnan(shoulders)), head - shoulders, up)
@@ -119,6 +115,14 @@ def lean(keypoints: Floats) -> Floats:
     doubt = (_cosine(left, right) < SIDES_AGREE) | (_cosine(head - shoulders, up) < HEAD_AGREES)
     angle = np.nan_to_num(np.arctan2(up[:, 0], -up[:, 1]))
     return np.where((np.abs(angle) > TURNED) & ~doubt, angle, 0).astype(np.float32)
+
+
+def middles(keypoints: Floats) -> Floats:
+    """The mean of each person's joints (N, K, 2), NaN where missing; (N, 2) pixels, NaN for people without any."""
+    count = (~np.isnan(keypoints)).sum(1)
+    total = np.where(count, np.nan_to_num(keypoints).sum(1), np.nan)
+    middle: Floats = (total / np.maximum(count, 1)).astype(np.float32)
+    return middle
 
 
 def _cosine(a: Floats, b: Floats) -> Floats:

@@ -161,7 +161,7 @@ def collect(network: Network, images: Tensor, people: People, inputs: Inputs) ->
         crops, detail = cut(images, people.image[rows[part]], matrices), scales(matrices)
         if inputs.coarse > 1:
             crops = coarser(crops, inputs.coarse)
-            detail = (np.minimum(detail, 1) / inputs.coarse).astype(np.float32)
+            detail = np.minimum(detail, np.float32(1 / inputs.coarse))
         mpii, trust = people.mpii[rows[part]], np.full(len(part), TRUST, np.float32)
         told = Prompt(initial, others, seen, *(torch.as_tensor(v, device=images.device) for v in (detail, mpii, trust)))
         found = heat_maps(network, crops, told, torch.float32, views=MOST_VIEWS)
