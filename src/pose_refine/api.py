@@ -46,7 +46,7 @@ def _place(source: str | os.PathLike[str] | None) -> Path | None:
     """Where a source lies on this machine; None for the hub's, and for what is not there."""
     if source is None or (isinstance(source, str) and source in weights.NAMES):
         return weights.find(source).resolve()
-    there = isinstance(source, (str, os.PathLike)) and Path(source).exists()
+    there = isinstance(source, (str, os.PathLike)) and os.path.exists(source)  # noqa: PTH110  # see `weights.find`
     return Path(source).resolve() if there else None
 
 

@@ -236,7 +236,7 @@ def identity(value: Any) -> Any:
 
 
 def as_floats(values: AnyArray, name: str) -> Floats:
-    """A float32 copy.
+    """A float32 copy; NaN where a masked array is masked.
 
     Raises:
         TypeError: Not an array.
@@ -246,6 +246,8 @@ def as_floats(values: AnyArray, name: str) -> Floats:
         raise TypeError(f"{name}: expected a numpy array, got {type(values).__name__}")
     if values.dtype.kind not in "fiu":
         raise ValueError(f"{name}: expected numbers, got dtype {values.dtype}")
+    if isinstance(values, np.ma.MaskedArray):  # what lies under the mask is nobody's number
+        values = np.ma.filled(values.astype(np.float64), np.nan)
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, and is named as such below
         floats = values.astype(np.float32)
     if np.isinf(floats).any():

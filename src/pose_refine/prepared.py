@@ -74,13 +74,14 @@ def within_reach(values: Floats, shape: Sequence[int]) -> Floats:
 
 def compare(initial: Poses, refined: Poses) -> Refinement:
     """What changed between two sets of poses of the same people."""
-    shift = np.hypot(*np.moveaxis(refined.keypoints - initial.keypoints, -1, 0))  # does not overflow
-    y, present = refined.keypoints[..., 1], refined.present
+    after, before = (poses.keypoints.astype(np.float64) for poses in (refined, initial))  # where nothing overflows
+    shift = np.minimum(np.hypot(*np.moveaxis(after - before, -1, 0)), np.finfo(np.float32).max)
+    y, present = after[..., 1], refined.present
     height = np.where(present, y, -np.inf).max(1) - np.where(present, y, np.inf).min(1)
     moved = np.nan_to_num(shift) > MOVED * np.maximum(height, 1)[:, None]
     both = np.where(moved, "moved", "kept")
     verdict = np.where(present, np.where(initial.present, both, "recovered"), "missing")
-    return Refinement(refined, initial, shift, verdict)
+    return Refinement(refined, initial, shift.astype(np.float32), verdict)
 
 
 def hand_back(

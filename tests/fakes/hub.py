@@ -20,6 +20,8 @@ class Hub(http.server.BaseHTTPRequestHandler):
             self.answer(200)
         elif parts[0] == "cdn":
             self.send_file(self.server.root.joinpath(*parts[1:]))
+        elif parts[1] == "goes-round":
+            self.answer(307, {"Location": self.path})
         elif parts[1] != "hangs-up":  # that one closes the connection without a word
             self.resolve(*parts)
 
@@ -49,7 +51,9 @@ class Hub(http.server.BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.end_headers()
         if self.command == "GET":
-            self.wfile.write(data)
+            half = "stops" in self.path and self.path.endswith(".safetensors")  # in the middle of the tensors
+            self.wfile.write(data[: len(data) // 2] if half else data)
+            self.close_connection = self.close_connection or half
 
     def log_message(self, *_):
         pass

@@ -18,6 +18,7 @@ from pose_refine.nn import weights
 SCRIPT = """
 import json, os, sys, time, urllib.request
 from pose_refine.nn import weights
+time.sleep = lambda seconds: None  # huggingface_hub waits for 23 s in all before it gives up
 
 def outcome(source, revision=None):
     try:
@@ -29,7 +30,6 @@ answers = []
 for line in sys.argv[1:]:
     if line == "stop":
         urllib.request.urlopen(os.environ["HF_ENDPOINT"] + "/stop").close()
-        time.sleep = lambda seconds: None  # huggingface_hub waits for 23 s in all before it gives up
     else:
         answers.append(outcome(*line.split()))
 print(json.dumps(answers))
@@ -46,6 +46,11 @@ ONLINE = {
     "no name that a hub could have": ("org/a--b", "^ValueError: the hub has no weights 'org/a--b'"),
     "tampered": ("org/tampered", "^ValueError: .*SHA-256 is .* its config says"),
     "changes between two requests": ("org/moving", "^ValueError: 'org/moving' changed while it was fetched"),
+    "another file": ("org/another", "^ValueError: .*config.json: not a weights config"),
+    "stops half way": ("org/stops", UNREACHABLE.format("org/stops")),
+    "stops half way, where it went well before": ("org/name stops", UNREACHABLE.format("org/name")),
+    "redirects in a circle": ("org/goes-round", UNREACHABLE.format("org/goes-round")),
+    "good ones after bad ones": ("org/name", "^main$"),
     "hangs up": ("org/hangs-up", UNREACHABLE.format("org/hangs-up")),
 }
 DOWN = {
@@ -62,6 +67,10 @@ def fill_hub(root):
     weights.save(tiny_model(3), "tampered", root / "org/tampered/main")
     path = root / "org/tampered/main/model.safetensors"
     path.write_bytes(flip_a_bit(path.read_bytes()))
+    weights.save(tiny_model(4), "stops", root / "org/stops/main")
+    weights.save(tiny_model(5), "later", root / "org/name/stops")
+    weights.save(tiny_model(6), "another", root / "org/another/main")
+    (root / "org/another/main/config.json").write_text("<html>Please log in</html>")
     (root / "org/empty/main").mkdir(parents=True)
 
 

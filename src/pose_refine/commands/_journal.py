@@ -69,12 +69,21 @@ class Journal:
         """Write one entry; it survives this process at once."""
         if not self._told:
             self._begin()
-        self._file.write(json.dumps(entry).encode() + b"\n")
+        self._write(json.dumps(entry).encode() + b"\n")
+
+    def _write(self, data: bytes) -> None:
+        """All of it: a disk that is nearly full takes a part, and only then says that there is no space."""
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+        except OSError:
+            self._told = False  # what comes next must not follow upon half a line
+            raise
 
     def _begin(self) -> None:
         self._told = True
         if self.path.is_file() and self.path.stat().st_size:
-            self._file.write(b"\n")  # what was killed may have left half a line
+            self._write(b"\n")  # what was killed may have left half a line
         last = [line["options"] for line in self._lines if "options" in line][-1:]
         if last != [self.options]:
             self.append({"options": self.options})

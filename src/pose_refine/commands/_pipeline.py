@@ -83,8 +83,11 @@ def check_parent(path: Path) -> None:
 
 
 def fingerprint(path: Path) -> str:
-    """Size and time of a file."""
-    status = path.stat()
+    """Size and time of a file; of one that is not there (a link to nowhere), words: reading it tells what is wrong."""
+    try:
+        status = path.stat()
+    except OSError:
+        return "not there"
     return f"{status.st_size} {status.st_mtime_ns}"
 
 

@@ -37,7 +37,7 @@ def read_image(image: Image, color: Color) -> tuple[Bytes, Color]:
         return _read_file(Path(image)), "bgr"
     if _is_pil(image):
         return _of_pil(image), "rgb"
-    array = image.detach().cpu().numpy() if isinstance(image, torch.Tensor) else image
+    array = _of_tensor(image) if isinstance(image, torch.Tensor) else image
     if not isinstance(array, np.ndarray):
         raise TypeError(
             "image: expected a uint8 (H, W, 3) array or tensor, a PIL image, or a path to a file, got "
@@ -49,19 +49,27 @@ def read_image(image: Image, color: Color) -> tuple[Bytes, Color]:
 
 def check_color(color: str) -> None:
     """Raises ValueError where it is no order of channels."""
-    if color not in COLORS:
+    if not isinstance(color, str) or color not in COLORS:
         raise ValueError(f"color must be one of {COLORS}, got {color!r}")
 
 
 def _read_file(path: Path) -> Bytes:
-    if not path.exists():
-        raise FileNotFoundError(f"no such image: {path}")
+    if not os.path.exists(path):  # noqa: PTH110  # of a name that no file can have it is False, and no error
+        raise FileNotFoundError(f"no such image: {str(path)[:200]}")
     data = np.fromfile(path, dtype=np.uint8) if path.is_file() else np.empty(0, dtype=np.uint8)
     with told(path):
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None  # applies EXIF orientation
     if image is None:
         raise ValueError(f"{path}: not an image file that OpenCV can read")
     return image.astype(np.uint8, copy=False)
+
+
+def _of_tensor(image: torch.Tensor) -> AnyArray:
+    try:
+        array: AnyArray = image.detach().cpu().numpy()
+    except (RuntimeError, TypeError) as error:  # sparse, without numbers, or of a kind that numpy lacks
+        raise ValueError(f"image: expected a dense uint8 (H, W, 3) tensor, got {image.dtype}: {error}") from error
+    return array
 
 
 def _is_pil(image: Any) -> TypeGuard[PilImage]:

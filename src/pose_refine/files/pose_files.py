@@ -141,8 +141,9 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         FileNotFoundError: No such file.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"no such pose file: {path}{' is a folder' * path.is_dir()}")
+    if not os.path.isfile(path):  # noqa: PTH113  # of a name that no file can have it is False, and no error
+        what = " is a folder" * os.path.isdir(path)  # noqa: PTH112
+        raise FileNotFoundError(f"no such pose file: {str(path)[:200]}{what}")
     return path.read_bytes()
 
 

@@ -37,6 +37,7 @@ from pose_refine.formats import (
     vitpose,
 )
 from pose_refine.formats.common.missing import untold
+from pose_refine.formats.common.stumbles import told
 from pose_refine.poses import Poses
 from pose_refine.skeletons import AnySkeleton, known_as
 
@@ -156,7 +157,12 @@ def read(
         ValueError: A known format that is not as it should be, or not the one or the skeleton that was named.
     """
     skeleton = None if skeleton is None else known_as(skeleton)
-    found = poses if isinstance(poses, Poses) else _module(poses, format).read(poses, skeleton, shape)
+    if isinstance(poses, Poses):
+        found = poses
+    else:
+        name = _name(poses, format)
+        with told(name, FORMATS[name].EXPECTED):
+            found = FORMATS[name].read(poses, skeleton, shape)
     if skeleton not in (None, found.skeleton):
         raise ValueError(f"skeleton={str(skeleton)!r}, but the poses are {str(found.skeleton)!r}")
     return found
@@ -166,16 +172,18 @@ def write(poses: Poses, like: Any, *, format: str | None = None, shape: Shape | 
     """`poses` as the same kind of object as `like`, which must be what they were read from."""
     if isinstance(like, Poses):
         return poses
-    with untold():
-        return _module(like, format).write(poses, like, shape)
+    name = _name(like, format)
+    with untold(), told(name, FORMATS[name].EXPECTED):
+        return FORMATS[name].write(poses, like, shape)
 
 
-def _module(poses: Any, format: str | None) -> Format:
-    if format is not None and format not in FORMATS:
+def _name(poses: Any, format: str | None) -> str:
+    """A key of FORMATS: the one that is named, if the poses can be it, or the one that they look like."""
+    if format is not None and not (isinstance(format, str) and format in FORMATS):
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
     if format is None:
-        return FORMATS[detect(poses)]
+        return detect(poses)
     nobody = format in LISTS and isinstance(poses, list) and not poses
     if not nobody and not FORMATS[format].matches(poses):
         raise ValueError(f"format={format!r}: expected {FORMATS[format].EXPECTED}, got {_held(poses)}")
-    return FORMATS[format]
+    return format

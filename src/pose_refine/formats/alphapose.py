@@ -24,7 +24,7 @@ def matches(poses: Any) -> bool:
 
 
 def _has_bodies(document: dict[str, Any]) -> bool:
-    bodies = document.get("bodies", "") or []
+    bodies = [] if document.get("bodies") is None else document["bodies"]
     return (
         "bodies" in document
         and isinstance(bodies, list)

@@ -53,8 +53,7 @@ def read(document: dict[str, Any], skeleton: AnySkeleton | None = None, shape: o
     if not people:
         return arrays.nobody(name or "coco17", ids)
     values = triplets([p[KEY] for p in people])
-    lists = [scores_of(p, column) for p, column in zip(people, values[..., 2], strict=True)]
-    scores = np.array(lists, dtype=np.float32).reshape(values.shape[:2])
+    scores = np.stack([scores_of(p, column) for p, column in zip(people, values[..., 2], strict=True)])
     joints = without(values[..., :2], lost(values[..., :2], values[..., 2]))  # by flags, where there are flags
     return Poses(joints, scores, arrays.skeleton_name(values.shape[1], name, joints), ids)
 
@@ -138,4 +137,7 @@ def scores_of(person: dict[str, Any], column: AnyArray) -> Any:
         return np.full_like(column, np.nan) if are_flags(column) else column
     if not isinstance(scores, list) or len(scores) != len(column):
         raise ValueError(f"annotations: expected {len(column)} scores, got {scores!r:.80}")
-    return scores
+    try:
+        return np.array(scores, dtype=np.float64).reshape(len(column))
+    except (OverflowError, TypeError, ValueError) as error:
+        raise ValueError(f"annotations: expected a number as each score: {error}") from error

@@ -105,7 +105,7 @@ def write(poses: Poses, like: AnyArray, shape: object = None) -> Floats:
     """
     if not len(poses):
         return like.copy()
-    before = np.asarray(like, dtype=np.float32)
+    before = as_floats(like, "poses")
     wanted = (*before.shape[:-1], 3)
     before = before.reshape(*poses.keypoints.shape[:2], before.shape[-1])
     if before.shape[2] == 2:

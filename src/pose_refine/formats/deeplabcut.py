@@ -19,7 +19,7 @@ from pose_refine._types import Floats
 from pose_refine.formats import arrays
 from pose_refine.formats.annotations import worth_writing
 from pose_refine.formats.common.missing import MARKS, lost, without, written
-from pose_refine.poses import Poses
+from pose_refine.poses import Poses, as_floats
 from pose_refine.skeletons import NETWORK, AnySkeleton, get_skeleton, joint_name, skeleton_of
 
 LEVELS = ("bodyparts", "coords")
@@ -72,8 +72,11 @@ def _row(table: Any) -> Floats:
     values = table.to_numpy()
     if len(values) != 1:
         raise ValueError(f"DeepLabCut table: expected one image's row, got {len(values)}; table.loc[[frame]] is one")
-    row: Floats = values[0].astype(np.float32)
-    return row
+    try:
+        numbers = np.asarray(values[0], dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"DeepLabCut table: expected numbers: {error}") from error
+    return as_floats(numbers, "DeepLabCut table")
 
 
 def _columns(table: Any) -> Columns:

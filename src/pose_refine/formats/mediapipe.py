@@ -16,7 +16,7 @@ import numpy as np
 from pose_refine.formats.arrays import changed
 from pose_refine.formats.common.missing import MARKS, absent, without, written
 from pose_refine.formats.common.normalized import from_shares, to_shares
-from pose_refine.poses import Poses
+from pose_refine.poses import Poses, as_floats
 from pose_refine.skeletons import AnySkeleton
 
 SKELETON = "mediapipe33"
@@ -40,12 +40,15 @@ def read(poses: Any, skeleton: AnySkeleton | None = None, shape: tuple[int, int]
         ValueError: No `shape`, or not 33 landmarks.
     """
     people = _people(poses)
-    values = np.array([[_numbers(mark) for mark in marks] for marks in people], dtype=np.float64)
-    values = values.reshape(len(people), -1, 3) if people else np.empty((0, 33, 3))
-    if values.shape[1] != 33:
-        raise ValueError(f"MediaPipe: expected 33 pose landmarks a person, got {values.shape[1]}")
+    if counts := {len(marks) for marks in people} - {33}:
+        raise ValueError(f"MediaPipe: expected 33 pose landmarks a person, got {sorted(counts)[0]}")
+    numbers = [[_numbers(mark) for mark in marks] for marks in people]
+    try:
+        values = np.array(numbers, dtype=np.float64).reshape(len(people), 33, 3)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"MediaPipe: expected numbers as x, y and visibility of each landmark: {error}") from error
     keypoints = without(from_shares(values[..., :2], shape), absent(values))
-    return Poses(keypoints, values[..., 2].astype(np.float32), SKELETON)
+    return Poses(keypoints, as_floats(values[..., 2], "visibility"), SKELETON)
 
 
 def _people(poses: Any) -> list[Any]:

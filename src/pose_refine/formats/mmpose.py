@@ -61,7 +61,7 @@ def read(poses: Any, skeleton: AnySkeleton | None = None, shape: object = None) 
     if not samples and not all(map(_is_entry, parts)):
         raise ValueError(f"MMPose: expected data samples or dicts with {sorted(KEYS)}, of one image's people")
     both = [_of_sample(p) for p in parts] if samples else [_of_entry(p) for p in parts]
-    found = [b for b in both if len(b[0])]
+    found = [_fitting(*b) for b in both if len(b[0])]
     counts = {k.shape[1] for k, _ in found}
     if len(counts) > 1:
         raise ValueError(f"MMPose: expected the same number of joints for all, got {sorted(counts)}")
@@ -140,6 +140,17 @@ def _of_entry(entry: Entry) -> tuple[AnyArray, AnyArray]:
         keypoints, scores = (np.array([entry[key]], dtype=np.float64) for key in ("keypoints", "keypoint_scores"))
     except (TypeError, ValueError) as error:
         raise ValueError(f"MMPose: expected keypoints [[x, y], ...] and their scores: {error}") from error
+    return keypoints, scores
+
+
+def _fitting(keypoints: AnyArray, scores: AnyArray) -> tuple[AnyArray, AnyArray]:
+    """Both, which some tool may have cut apart.
+
+    Raises:
+        ValueError: Other shapes than (N, K, 2) and (N, K).
+    """
+    if keypoints.ndim != 3 or keypoints.shape[2] != 2 or scores.shape != keypoints.shape[:2]:
+        raise ValueError(f"MMPose: expected keypoints (N, K, 2), scores (N, K), got {keypoints.shape}, {scores.shape}")
     return keypoints, scores
 
 

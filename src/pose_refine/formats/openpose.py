@@ -49,7 +49,7 @@ def read(document: dict[str, Any], skeleton: AnySkeleton | None = None, shape: o
 
 def people_of(document: dict[str, Any]) -> list[Person]:
     """The document's own list; an empty one where it says null."""
-    people = document.get("people") or []
+    people = [] if document.get("people") is None else document["people"]
     if "people" not in document or not isinstance(people, list) or not all(_is_person(p) for p in people):
         keys = sorted(map(str, document))
         raise ValueError(f"OpenPose JSON: expected a 'people' list of dicts with {KEY!r}, got keys {keys}")

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from pose_refine._types import AnyArray, Doubles, Floats
+from pose_refine._types import Doubles, Floats
 from pose_refine.formats import arrays
 from pose_refine.formats.common.documents import check_one_image
 from pose_refine.formats.common.missing import lost, without
 from pose_refine.formats.common.triplets import DECIMALS
-from pose_refine.poses import Poses
+from pose_refine.poses import Poses, as_floats
 from pose_refine.skeletons import AnySkeleton, get_skeleton
 
 SKELETON = "posetrack15"
@@ -41,9 +41,9 @@ def read(document: dict[str, Any], skeleton: AnySkeleton | None = None, shape: o
         ValueError: Several images, or not PoseTrack 2017's layout.
     """
     people = people_of(document)
-    values: AnyArray = joints_of(people)
+    values = as_floats(joints_of(people), "points")
     keypoints = without(values[..., :2], lost(values[..., :2], values[..., 2]))
-    return Poses(keypoints, values[..., 2].astype(np.float32), SKELETON, [track_of(p) for p in people])
+    return Poses(keypoints, values[..., 2], SKELETON, [track_of(p) for p in people])
 
 
 def joints_of(people: Sequence[dict[str, Any]]) -> Doubles:

@@ -41,6 +41,8 @@ def read(poses: Any, skeleton: AnySkeleton | None = None, shape: object = None) 
     known = (
         as_floats(scores, "confidence") if scores is not None and len(xy) else np.full(xy.shape[:2], np.float32("nan"))
     )
+    if known.shape != xy.shape[:2]:
+        raise ValueError(f"KeyPoints: expected confidence (N, K) for xy {xy.shape}, got {known.shape}")
     return read_joints(xy, known, skeleton, own=True)
 
 

@@ -61,7 +61,9 @@ def read(poses: list[Any], skeleton: AnySkeleton | None = None, shape: object = 
     people = _people(poses)
     if not all(_is_person(p) for p in people):
         raise ValueError(f"pose estimation results: expected dicts of tensors {sorted(KEYS)} for each person")
-    labels = [p["labels"].cpu().numpy() for p in people]
+    labels = [p["labels"].detach().cpu().numpy() for p in people]
+    if not all(row.ndim == 1 and row.dtype.kind in "iu" and (row >= 0).all() for row in labels):
+        raise ValueError(f"pose estimation results: expected labels (K,), whole numbers from 0, got {labels!r:.80}")
     top = max((int(k) for row in labels for k in row), default=0)
     name = skeleton or ("coco17" if top < 17 else "wholebody133")
     count = len(get_skeleton(name).joints)

@@ -18,7 +18,8 @@ from pose_refine.files.names import file_name, find_image, image_id, image_keys,
 from pose_refine.formats import annotations, coco, mpii, posetrack
 from pose_refine.formats.arrays import skeleton_name
 from pose_refine.formats.common.categories import of_category
-from pose_refine.formats.common.documents import entries_of, image_of
+from pose_refine.formats.common.documents import ACCEPTED, entries_of, image_of
+from pose_refine.formats.common.stumbles import told
 from pose_refine.formats.common.triplets import triplets
 from pose_refine.skeletons import get_skeleton
 
@@ -67,6 +68,7 @@ class People:
         return len(self.keypoints)
 
 
+@told("a document of many images", ACCEPTED)
 def read(
     document: Any,
     skeleton: str | None = None,

@@ -88,9 +88,9 @@ def find(source: str | os.PathLike[str] | None, revision: str | None = None) -> 
             return folder
     if named:
         raise FileNotFoundError(f"this installation lacks its weights: neither in {EMBEDDED} nor {REPOSITORY}")
-    if not Path(text).is_dir():
+    if not os.path.isdir(text):  # noqa: PTH112  # of a name that no file can have it is False, and no error
         raise FileNotFoundError(
-            f"no weights at {text!r}: expected a folder, one of {', '.join(NAMES)}, 'org/name' or 'hf://org/name[@revision]'"
+            f"no weights at {text[:200]!r}: expected a folder, one of {', '.join(NAMES)}, 'org/name' or 'hf://org/name[@revision]'"
         )
     return Path(text)
 
@@ -104,7 +104,9 @@ def _hub_id(source: str, revision: str | None) -> tuple[str, str | None] | None:
         if pinned and revision and pinned != revision:
             raise ValueError(f"two revisions: {pinned!r} in the source and revision={revision!r}")
         return name, pinned or revision
-    if _HUB_ID.fullmatch(source) and not source.startswith(".") and not Path(source.split("/")[0]).exists():
+    if _HUB_ID.fullmatch(source) and not source.startswith("."):
+        if os.path.exists(source.split("/")[0]):  # noqa: PTH110  # see `find`
+            return None
         return source, revision
     return None
 
@@ -182,10 +184,15 @@ def load(folder: Path) -> tuple[Model, WeightsConfig]:
     with torch.device("meta"):  # no time, and none of the caller's random numbers, for values that are replaced
         model = Model(config.network(), views=config.views, trust=config.trust)
     try:
-        tensors = {name: tensor.float() for name, tensor in load_tensors(data).items()}
+        tensors = load_tensors(data)
+        if odd := [name for name, tensor in tensors.items() if not tensor.is_floating_point()]:
+            raise ValueError(f"{path}: does not fit its config: {odd[0]} is of {tensors[odd[0]].dtype}")
+        tensors = {name: tensor.float() for name, tensor in tensors.items()}
         model.load_state_dict(tensors, strict=True, assign=True)
     except (RuntimeError, safetensors.SafetensorError) as error:
         raise ValueError(f"{path}: does not fit its config: {error}") from error
+    if wrong := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
+        raise ValueError(f"{path}: not finite: {', '.join(wrong[:3])}; whoever made these weights must mend them")
     return model.eval().requires_grad_(False), config
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from pose_refine.files.names import file_name, find_image, image_id, index_images, name_of
 from pose_refine.formats.common.categories import of_category, wanted_ids
+from pose_refine.formats.common.stumbles import told
 
 Entry = dict[str, Any]  # what is said of one person; in PoseTrack 2017 of one image
 ACCEPTED = "COCO results or annotations, PoseTrack, AlphaPose, MPII, OpenPose's documents in a list, MMPose's frames"
@@ -79,6 +80,7 @@ def _by_frame(document: Any) -> list[tuple[str, Any]]:
     return [(f"{n:012d}", part) for n, part in zip(numbers, parts, strict=True)]
 
 
+@told("a document of many images", ACCEPTED)
 def frames(document: Any, images: Sequence[Entry] | None = None, category: str | None = None) -> list[tuple[str, Any]]:
     """The people of each image, in the order in which images first occur; images without people are left out.
 
@@ -142,6 +144,7 @@ def only(document: Any, category: str) -> Any:
     return {**document, **_own_category(document, entries), _key(document): entries}
 
 
+@told("a document of many images", ACCEPTED)
 def assemble(document: Any, frames: Sequence[tuple[str, Any]], category: str | None = None) -> Any:
     """A copy of `document` with the people of these frames in their places.
 

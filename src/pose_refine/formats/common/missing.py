@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_refine._types import AnyArray, Floats
-from pose_refine.poses import Poses
+from pose_refine.poses import Poses, as_floats
 from pose_refine.warned import warn
 
 Mark = tuple[float, float, float]
@@ -90,7 +90,7 @@ def absent(values: AnyArray) -> NDArray[np.bool_]:
 
 def without(keypoints: AnyArray, lost: NDArray[np.bool_]) -> Floats:
     """`keypoints` (N, K, 2), NaN where `lost` (N, K)."""
-    return np.where(lost[..., None], np.float32(np.nan), keypoints).astype(np.float32)
+    return as_floats(np.where(lost[..., None], np.float32(np.nan), keypoints), "keypoints")
 
 
 @contextmanager

@@ -5,16 +5,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_refine._types import AnyArray, Floats, Shape
+from pose_refine.poses import as_floats
 
 
 def from_shares(places: AnyArray, shape: Shape | None) -> Floats:
     """(..., 2) x, y as shares of an image of this (height, width), in pixels.
 
     Raises:
-        ValueError: No `shape`.
+        ValueError: No `shape`; numbers that are infinite as pixels.
     """
-    pixels: Floats = (places * _size(shape) - 0.5).astype(np.float32)
-    return pixels
+    if places.dtype.kind not in "fiu":
+        raise ValueError(f"coordinates: expected numbers, got dtype {places.dtype}")
+    return as_floats(places.astype(np.float64) * _size(shape) - 0.5, "coordinates")
 
 
 def to_shares(keypoints: Floats, shape: Shape | None) -> NDArray[np.float64]:
