@@ -1,6 +1,6 @@
 """Refine a trial of Pose2Sim's: videos/CAMERA.mp4 and pose/CAMERA_json/ to pose_refined/CAMERA_json/, camera by camera.
 
-python refine_pose2sim.py TRIAL; needs the extra [video]. Then rename pose_refined to pose, and triangulate.
+python refine_pose2sim.py TRIAL. Then rename pose_refined to pose, and triangulate.
 """
 
 import sys

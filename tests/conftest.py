@@ -2,6 +2,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import cv2
+import golden_files
 import numpy as np
 import pytest
 
@@ -38,6 +39,16 @@ def exported(tmp_path_factory):
     path = tmp_path_factory.mktemp("onnx") / "model.onnx"
     assert main(["export", "-o", str(path)]) == 0
     return path
+
+
+@pytest.fixture(scope="session")
+def golden_files_folder(tmp_path_factory):
+    """The official tools' numbers on synthetic data, and that data."""
+    if golden_files.ARCHIVE.is_file():
+        return golden_files.unpack(tmp_path_factory.mktemp("golden"))
+    if not (SHARED / "golden").is_dir():
+        pytest.skip(f"needs {golden_files.ARCHIVE.name}, which is not packed yet, or the folder ../shared/golden")
+    return SHARED / "golden"
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ def test_openpose_in_openpose_out(inputs):
     assert after == before
     assert (values[:15, 2] > 0).all()
     assert (values[19:] == 0).all()  # feet: not known
-    assert cv2.imread(str(inputs / "out.png")).shape[0] == 512
+    assert cv2.imread(str(inputs / "out.png")).shape[0] > 512  # and a legend
 
 
 def test_coco_results(inputs):
@@ -87,10 +87,14 @@ def test_bad_input_is_named_and_nothing_is_written(inputs, caplog, name):
     assert not list(inputs.glob(".*"))
 
 
-def test_demo(tmp_path):
-    assert main(["demo", "-o", str(tmp_path / "demo.png")]) == 0
-    assert cv2.imread(str(tmp_path / "demo.png")).shape[1] > 1024
-    assert main(["demo", "-o", str(tmp_path / "demo.xyz")]) == 1
+def test_demo(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):  # a second time, too
+        assert main(["demo"]) == 0
+    assert cv2.imread("pose_refine_demo.png").shape[1] > 1024
+    assert main(["demo", "-o", "demo.xyz"]) == 1
+    assert main(["demo", "-o", "pose_refine_demo.png"]) == 1  # a name that is given is somebody's
+    assert "--overwrite" in caplog.text
 
 
 def test_installed_command_answers_help():

@@ -214,7 +214,6 @@ def test_torchvision(photo_path, library, capsys):
 
 
 def test_pose2sim(photo_path):
-    pytest.importorskip("scipy")
     video, poses = Path("trial/videos"), Path("trial/pose/cam01_json")
     video.mkdir(parents=True)
     poses.mkdir(parents=True)

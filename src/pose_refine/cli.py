@@ -4,8 +4,25 @@ import argparse
 import logging
 import sys
 
+import cv2
+import torch
+
 from pose_refine import __version__
-from pose_refine.commands import convert, demo, errors, evaluate, export, folder, info, publish, report, run, video
+from pose_refine.commands import (
+    convert,
+    demo,
+    errors,
+    evaluate,
+    export,
+    folder,
+    info,
+    needs,
+    publish,
+    report,
+    run,
+    video,
+)
+from pose_refine.commands._common import worded
 from pose_refine.files.opencv import told
 from pose_refine.nn.backends import keep_memory
 
@@ -33,16 +50,25 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def use_threads(count: int | None) -> None:
+    """So many at most, where a number is given, in torch, ONNX Runtime (which takes torch's number) and OpenCV."""
+    if count is not None:
+        torch.set_num_threads(count)
+        cv2.setNumThreads(count)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     arguments = build_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     keep_memory()
+    use_threads(getattr(arguments, "threads", None))
     try:
+        needs.check(arguments)
         with told(arguments.command):  # what no other place told better
             code: int = arguments.function(arguments)
     except (OSError, ValueError, TypeError, ImportError) as error:  # an extra that is not installed
-        log.error("pose-refine: %s", error)
+        log.error("pose-refine: %s", worded(error))
         return 1
     except KeyboardInterrupt:
         log.error("pose-refine: interrupted")

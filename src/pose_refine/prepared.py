@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from pose_refine import formats
 from pose_refine._types import AnyArray, Floats
@@ -91,4 +92,4 @@ def hand_back(
     if to is None or isinstance(given, Poses):
         return formats.write(refined, given, format=format, shape=shape)
     array = refined.to_array()
-    return array[0] if isinstance(given, np.ndarray) and given.ndim == 2 else array
+    return array[0] if isinstance(given, (np.ndarray, Tensor)) and given.ndim == 2 else array

@@ -233,8 +233,8 @@ class Refiner:
             poses: One entry a frame, of any format that `refine` takes, None where there is nothing; or a document of
                 many frames (COCO, PoseTrack, AlphaPose), or a path to one, or to a folder of one file a frame.
             ids: For each frame one identity a person, None where it is not known. By default those that the format has.
-                People without are linked to those in the frames before, and get 1, 2, ... (needs the extra [video]).
-                People with an identity that occurs twice in a frame are linked so, too.
+                People without are linked to those in the frames before, and get 1, 2, ...; so are
+                people with an identity that occurs twice in a frame.
             fps: Frames a second, for One Euro and to tell when people are forgotten (after a second); by default what
                 the video file says, else 30.
             mode: "map" keeps all joints, with their scores; "mota" drops those below `threshold`, as trackers need it.
@@ -259,7 +259,6 @@ class Refiner:
 
         Raises:
             FileNotFoundError: A path that is not there.
-            ImportError: People are to be linked, and scipy is not there.
             TypeError: Frames or poses of a kind that is not known.
             ValueError: Frames, poses or ids that are not as they should be; poses for more frames than there are, or
                 for fewer: then all frames that have both have been yielded.

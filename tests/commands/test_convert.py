@@ -72,6 +72,25 @@ def test_streams(openpose, tmp_path, monkeypatch, capsysbinary):
     assert {entry["image_id"] for entry in json.loads(capsysbinary.readouterr().out)} == {7}
 
 
+IDS = {
+    "a number": (7, 7),
+    "a number as text": ("7", 7),
+    "a float": (7.0, 7),
+    "COCO's file name": ("000000000785.jpg", 785),
+    "another name": ("photo.jpg", "photo.jpg"),
+}
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_ids_of_images_are_whole_numbers_where_they_can_be(tmp_path, caplog, name):
+    given, expected = IDS[name]
+    (tmp_path / "in.json").write_text(json.dumps([{"image_id": given, "keypoints": [5, 6, 0.5] * 17, "score": 0.5}]))
+    assert convert(tmp_path / "in.json", tmp_path / "out.json", "--as", "coco") == 0
+    (entry,) = json.loads((tmp_path / "out.json").read_text())
+    assert (entry["image_id"], type(entry["image_id"])) == (expected, type(expected))
+    assert ("--image-id" in caplog.text) == isinstance(expected, str)
+
+
 BAD = {
     "coco as .npy": (["out.npy", "--as", "coco"], "--as coco is JSON"),
     "openpose of mpii": (["out.json", "--as", "openpose", "--to", "mpii16"], "holds body25, coco18, mpi15"),

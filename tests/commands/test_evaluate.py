@@ -314,9 +314,33 @@ def test_an_extra_that_is_not_installed(tmp_path, caplog, monkeypatch):
     assert 'pip install "pose-refine[eval]"' in caplog.text
 
 
-def test_golden_posetrack_files(shared, tmp_path):
+UNKNOWN_JOINTS = {"labels": "--truth-skeleton", "predictions": "--skeleton"}
+
+
+@pytest.mark.parametrize("whose", UNKNOWN_JOINTS)
+def test_the_option_is_named_that_is_missing(tmp_path, caplog, whose):
+    odd = [{"image_id": 1, "keypoints": [5.0, 6.0, 0.5] * 29, "score": 0.5}]
+    labels = {
+        "images": [{"id": 1, "file_name": "1.jpg"}],
+        "categories": [],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "keypoints": [5.0, 6.0, 2] * 29, "area": 9.0}],
+    }
+    truth, given = (labels, MINE) if whose == "labels" else (LABELS, odd)
+    assert evaluate(tmp_path, truth, given, "oks")[0] == 1
+    assert f"29 joints need {UNKNOWN_JOINTS[whose]};" in caplog.text
+    assert "skeleton=" not in caplog.text
+
+
+def test_no_cell_is_empty(tmp_path, capsys):
+    assert evaluate(tmp_path, LABELS, MINE, "oks")[0] == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| A")]
+    assert len(rows) >= 5
+    assert not any(cell.strip() == "" for row in rows for cell in row.strip("|").split("|"))
+
+
+def test_golden_posetrack_files(golden_files_folder, tmp_path):
     """Sequences of real size: equal to the official tool's table, and in PoseTrack 2018's layout, too."""
-    folder, scenario = shared / "golden", "combined_mess"
+    folder, scenario = golden_files_folder, "combined_mess"
     expected = json.loads((folder / "golden.json").read_text())["posetrack"][scenario]
     for name in ("gt", f"pred/{scenario}"):
         for path in (folder / "posetrack" / name).iterdir():

@@ -1,3 +1,5 @@
+import pytest
+
 from pose_refine.cli import main
 
 
@@ -13,6 +15,18 @@ def test_weights_without_a_card(tiny, capsys):
     out = capsys.readouterr().out
     assert "name:       tiny" in out
     assert "no model card" in out
+
+
+def test_exported_weights(exported, capsys, caplog):
+    pytest.importorskip("onnxruntime")
+    assert main(["info", "--weights", str(exported)]) == 0
+    told = capsys.readouterr().out
+    for words in ("name:       base", "19: nose", f"found in:   {exported}", "(SHA-256)", "(of this file)"):
+        assert words in told
+    assert main(["info", str(exported)]) == 0
+    assert capsys.readouterr().out == told
+    assert main(["info", str(exported), "--weights", "base"]) == 1
+    assert "give one of them" in caplog.text
 
 
 def test_damaged_weights(tiny, tmp_path, caplog):

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import cv2
 import pytest
 
 from pose_refine.cli import main
@@ -55,6 +56,29 @@ def test_what_does_not_fit_together_is_told_and_left_out(refined, caplog):
         "another.json",
     ):
         assert words in caplog.text
+
+
+def test_a_video(refined, caplog):
+    frames = [cv2.imread(str(path)) for path in sorted((refined / "images").iterdir())]
+    writer = cv2.VideoWriter(str(refined / "v.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 25, frames[0].shape[1::-1])
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    (refined / "out" / f"{2:012d}_keypoints.json").unlink()
+    assert report(refined, "v.mp4", "poses", "out") == 1  # it tells of the frame that lacks its poses
+    page = (refined / "page.html").read_text()
+    assert page.count("<article") == 2
+    assert "v.mp4, frame 1" in page
+    assert f"{2:012d}_keypoints.json" in caplog.text
+
+
+def test_without_anybody_no_page_is_written(refined, caplog):
+    for folder in ("poses", "out"):
+        for path in (refined / folder).glob("*.json"):
+            path.write_text(json.dumps({"people": []}))
+    assert report(refined, "images", "poses", "out") == 1
+    assert "nobody in 3 images, before or after: no page is written" in caplog.text
+    assert not (refined / "page.html").exists()
 
 
 BAD = {

@@ -99,3 +99,8 @@ def test_the_true_pil():
     for mode in ("L", "RGBA", "P", "CMYK"):
         with pytest.raises(ValueError, match=f"got '{mode}'"):
             read_image(image.convert(mode), "rgb")
+
+
+def test_a_folder_is_told(tmp_path):
+    with pytest.raises(ValueError, match="is a folder, not an image"):
+        read_image(tmp_path, "rgb")

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from pose_refine.files.pose_files import encode_picture, encode_poses, parse_poses
+from pose_refine.files.pose_files import encode_picture, encode_poses, parse_poses, read_bytes
 
 PERSON = {"person_id": [-1], "pose_keypoints_2d": [470.753, 0, 6.5e-05], "name": "Zo\u00eb"}
 CONTENT = {"version": 1.3, "people": [PERSON]}
@@ -43,3 +43,8 @@ def test_an_image_in_place_of_poses_is_told(suffix):
     image = encode_picture(np.zeros((2, 2, 3), np.uint8), suffix)
     with pytest.raises(ValueError, match="is it the image"):
         parse_poses(image, "photo")
+
+
+def test_a_folder_of_poses_is_told_with_what_to_use(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"is a folder, .* use refine_many, or `pose-refine folder`"):
+        read_bytes(tmp_path)

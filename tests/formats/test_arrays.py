@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays as numpy_arrays
 
-from pose_refine import Poses
+from pose_refine import Poses, formats
 from pose_refine.formats import arrays
 
 NAN = np.nan
@@ -175,3 +176,34 @@ def test_what_counts_as_changed(name):
     result = arrays.changed(moved(poses, 1, 5, after), moved(poses, 1, 5, before))
     assert result[1, 5] == expected
     assert result.sum() == expected
+
+
+TENSORS = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "int64": torch.int64,
+}
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_tensors_come_back_as_tensors(name):
+    given = torch.arange(1, 2 * 17 * 3 + 1).reshape(2, 17, 3).to(TENSORS[name])
+    before = given.clone()
+    assert formats.detect(given) == "array"
+    poses = formats.read(given)
+    np.testing.assert_array_equal(poses.to_array(), given.float().numpy())
+    out = formats.write(moved(poses, 1, 5, (7, 8, 0.5)), given)
+    assert (type(out), out.dtype, out.shape) == (torch.Tensor, torch.float32, given.shape)
+    assert out[1, 5].tolist() == [7, 8, 0.5]
+    assert torch.equal(given, before)
+
+
+def test_a_tensor_with_gradients_and_one_of_nobody():
+    given = torch.ones(17, 3, requires_grad=True)
+    assert formats.read(given).keypoints.shape == (1, 17, 2)
+    nobody = torch.zeros(0, 17, 3)
+    out = formats.write(formats.read(nobody), nobody)
+    assert (type(out), out.shape) == (torch.Tensor, nobody.shape)
+    assert out is not nobody

@@ -27,10 +27,9 @@ KINDS = {
     "predictor's dict": ({"instances": INSTANCES}, "coco17"),
 }
 UNKNOWN = {
-    "tensor": (torch.ones(1, 17, 3), r"got Tensor, .* a torch tensor needs \.cpu\(\)\.numpy\(\)"),
     "several images' Instances": ([INSTANCES, INSTANCES], "a list of 2 of format detectron2; .* one at a time"),
     "several images' arrays": ([TRIPLETS[0]] * 3, "a list of 3 of format array; .* one at a time"),
-    "list of things": ([INSTANCES.pred_keypoints], "got list of Tensor, which is no format"),
+    "list of tensors": ([INSTANCES.pred_keypoints], "a list of 1 of format array; .* one at a time"),
     "tuple": (tuple(COCO), "got tuple"),
     "nothing": (None, "got NoneType"),
     "number": (5, "got int"),

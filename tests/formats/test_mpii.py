@@ -1,7 +1,6 @@
 """MPII's annotations: JSON of one image, and the official .mat file."""
 
 import json
-import sys
 from copy import deepcopy
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 from fakes.mpii import point, rect, save
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.io import savemat
 
 from pose_refine import Poses, formats, refine
 from pose_refine.formats import mpii
@@ -171,7 +171,6 @@ def test_refine(photo, pose):
 
 
 def test_mat(tmp_path):
-    pytest.importorskip("scipy")
     everyone = [point(k, 100 + k, 200.5 + k, "1" if k % 2 else 0) for k in range(16)]
     save(
         tmp_path / "mpii.mat",
@@ -199,7 +198,6 @@ def test_mat(tmp_path):
 
 def test_mat_of_one_person_without_scale(tmp_path):
     """MATLAB's arrays of one element are no arrays in scipy."""
-    pytest.importorskip("scipy")
     alone = rect(point(9, 7, 8))
     del alone["scale"], alone["objpos"]
     save(tmp_path / "mpii.mat", ("a.jpg", [alone]))
@@ -209,7 +207,6 @@ def test_mat_of_one_person_without_scale(tmp_path):
 
 def test_mat_with_head_boxes(tmp_path):
     """The corners that PCKh takes its head size from."""
-    pytest.importorskip("scipy")
     head = {"x1": 627.0, "y1": 100.0, "x2": 706.0, "y2": 198.0}
     save(tmp_path / "mpii.mat", ("a.jpg", [{**rect(point(9, 7, 8)), **head}, rect(point(9, 1, 2))]))
     first, second = mpii.load_mat(tmp_path / "mpii.mat")
@@ -218,19 +215,11 @@ def test_mat_with_head_boxes(tmp_path):
 
 
 def test_another_mat(tmp_path):
-    scipy = pytest.importorskip("scipy.io")
-    scipy.savemat(tmp_path / "pred.mat", {"preds": np.zeros((2, 16, 2))})
+    savemat(tmp_path / "pred.mat", {"preds": np.zeros((2, 16, 2))})
     with pytest.raises(ValueError, match=r"expected MPII's RELEASE.annolist, got \['preds'\]"):
         mpii.load_mat(tmp_path / "pred.mat")
 
 
 def test_no_mat(tmp_path):
-    pytest.importorskip("scipy")
     with pytest.raises(FileNotFoundError, match=r"no such pose file: .*none\.mat"):
         mpii.load_mat(tmp_path / "none.mat")
-
-
-def test_mat_without_scipy(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "scipy.io", None)
-    with pytest.raises(ImportError, match=r"needs scipy: pip install 'pose-refine\[mat\]'"):
-        mpii.load_mat(tmp_path / "mpii.mat")

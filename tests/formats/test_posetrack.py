@@ -188,9 +188,9 @@ def test_does_not_claim_other_formats(other):
     assert not posetrack.matches(other)
 
 
-def test_posevals_examples(shared):
+def test_posevals_examples(golden_files_folder):
     """The ids of poseval's evaluation examples are the skeleton's: ankles at the bottom, the head top on top."""
-    content = json.loads((shared / "golden" / "posetrack" / "gt" / "seq_a.json").read_text())
+    content = json.loads((golden_files_folder / "posetrack" / "gt" / "seq_a.json").read_text())
     y = np.concatenate([posetrack.read(f).keypoints[..., 1] for _, f in frames(content)])
     order = np.array(SKELETONS["posetrack15"].joints)[np.argsort(np.nanmean(y, 0))]
     assert order[0] == "head_top"

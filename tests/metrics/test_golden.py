@@ -1,4 +1,4 @@
-"""Parity with the official tools' numbers on synthetic data, kept outside the repository."""
+"""Parity with the official tools' numbers on synthetic data of this project's own."""
 
 import json
 from functools import cache
@@ -31,8 +31,8 @@ PCKH = ("perfect", "good", "noisy", "swaps_and_missing")
 
 
 @pytest.fixture(scope="module")
-def folder(shared):
-    return shared / "golden"
+def folder(golden_files_folder):
+    return golden_files_folder
 
 
 @pytest.fixture(scope="module")

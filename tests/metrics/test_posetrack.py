@@ -1,4 +1,3 @@
-import sys
 from itertools import permutations
 
 import numpy as np
@@ -147,9 +146,3 @@ def test_bad_input(name):
     videos, message = BAD[name]
     with pytest.raises(ValueError, match=message):
         tracking(videos)
-
-
-def test_scipy_is_asked_for(monkeypatch):
-    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
-    with pytest.raises(ImportError, match=r'pip install "pose-refine\[eval\]"'):
-        tracking([[frame({1: 0, 2: 1}, {7: 0, 8: 1})] * 2])

@@ -81,6 +81,7 @@ def ask_hub(endpoint, cache, *sources, offline="0"):
     command = [sys.executable, "-c", SCRIPT, *sources]
     done = subprocess.run(command, env=kept | settings | quiet, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+    assert "Retry" not in done.stderr  # what comes of it is said once
     return json.loads(done.stdout)
 
 

@@ -92,9 +92,3 @@ def test_a_person_without_joints_gets_a_new_identity_and_takes_nobodys():
     assert linker.link(0, people(0), [None]) == [1]
     assert linker.link(1, nobody, [None]) == [2]
     assert linker.link(2, people(0), [None]) == [1]
-
-
-def test_without_scipy_the_message_names_the_extra(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "scipy.optimize", None)
-    with pytest.raises(ImportError, match=r"pose-refine\[video\]"):
-        linked([0], [0])

@@ -1,11 +1,13 @@
 """Pictures: what is drawn where, in which colour."""
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
 from pose_refine.poses import Poses
 from pose_refine.skeletons import SKELETONS
-from pose_refine.viz.pictures import GUESS, LEFT, MIDDLE, RIGHT, color_of, draw, side_by_side
+from pose_refine.viz.pictures import GUESS, LEFT, MIDDLE, RIGHT, before_and_after, color_of, draw, side_by_side
 
 IMAGE = np.full((260, 300, 3), 90, dtype=np.uint8)
 JOINTS = SKELETONS["coco17"].joints
@@ -231,7 +233,8 @@ def test_scores_are_written_beside_joints_white_on_dark():
 @pytest.mark.parametrize("score", [0.0, 0.004, 1.0, 12.5, -3.0])
 def test_any_score_can_be_written(score):
     poses = poses_of(scores=score)
-    assert (draw(IMAGE, poses, scores=True) != draw(IMAGE, poses)).any()
+    everything = {"least_score": -np.inf}
+    assert (draw(IMAGE, poses, scores=True, **everything) != draw(IMAGE, poses, **everything)).any()
 
 
 @pytest.mark.parametrize("corner", [(3, 3), (296, 3), (3, 256), (296, 256)])
@@ -270,11 +273,66 @@ def test_before_must_be_the_same_people(before):
 @pytest.mark.parametrize(("width", "gap"), [(300, 3), (120, 2), (1000, 10)])
 def test_side_by_side(width, gap):
     image = np.full((260, width, 3), 90, dtype=np.uint8)
-    both = side_by_side(image, poses_of(), poses_of(scores=GUESS / 2))
+    both = side_by_side(image, poses_of(), poses_of(scores=GUESS / 2), signs=False)
     assert both.shape == (260, 2 * width + gap, 3)
     np.testing.assert_array_equal(both[:, :width], draw(image, poses_of()))
     assert (both[:, width : width + gap] == 255).all()
     np.testing.assert_array_equal(both[:, width + gap :], image)  # guesses are hidden
+
+
+def test_guesses_are_hidden_by_one_rule():
+    """Of what comes back, in every picture; of what an estimator gave, whose scores mean anything, nothing is."""
+    guess, sure = poses_of(scores=GUESS / 2), poses_of()
+    np.testing.assert_array_equal(draw(IMAGE, guess), IMAGE)
+    before, after = before_and_after(IMAGE, guess, guess)
+    np.testing.assert_array_equal(after, IMAGE)
+    np.testing.assert_array_equal(before, draw(IMAGE, sure))
+
+
+@pytest.mark.parametrize(("width", "rows"), [(140, 0), (160, 2), (1000, 1)])
+def test_the_legend_is_as_high_as_it_must_be(width, rows):
+    image = np.full((260, width, 3), 90, dtype=np.uint8)
+    both = side_by_side(image, poses_of(), poses_of())
+    below = both[260:]
+    assert len(below) == rows * 18
+    np.testing.assert_array_equal(both[:260], side_by_side(image, poses_of(), poses_of(), signs=False))
+    for color in (LEFT, RIGHT, MIDDLE) if rows else ():
+        assert (below == color).all(-1).any()
+
+
+KEYPOINTS = poses_of().to_array()
+GIVEN = {
+    "array": KEYPOINTS,
+    "one person": KEYPOINTS[0],
+    "torch": torch.from_numpy(KEYPOINTS),
+    "COCO results": [{"image_id": 1, "keypoints": KEYPOINTS.reshape(-1).tolist(), "score": 1.0}],
+}
+
+
+@pytest.mark.parametrize("kind", GIVEN)
+def test_whatever_refine_takes_can_be_drawn(kind):
+    np.testing.assert_array_equal(draw(IMAGE, GIVEN[kind]), draw(IMAGE, poses_of()))
+    was = moved(poses_of(), "left_wrist", 40)
+    np.testing.assert_array_equal(draw(IMAGE, GIVEN[kind], was.to_array()), draw(IMAGE, poses_of(), was))
+
+
+def test_images_and_poses_from_files(tmp_path):
+    paths = [str(tmp_path / name) for name in ("image.png", "poses.npy")]
+    image = np.random.default_rng(0).integers(0, 255, IMAGE.shape, dtype=np.uint8)
+    cv2.imwrite(paths[0], image[:, :, ::-1])
+    np.save(paths[1], KEYPOINTS)
+    np.testing.assert_array_equal(draw(*paths), draw(image, poses_of()))
+    np.testing.assert_array_equal(draw(image[:, :, ::-1], poses_of(), color="bgr"), draw(image, poses_of()))
+
+
+@pytest.mark.parametrize(("length", "head"), [(10, False), (14, False), (40, True)])
+def test_short_arrows_are_lines_and_no_bare_heads(length, head):
+    after = poses_of()
+    before = moved(after, "left_wrist", (length, 0))
+    x, y = np.round(after.keypoints[0, JOINTS.index("left_wrist")]).astype(int)
+    white = (draw(IMAGE, after, before)[y - 20 : y + 20, x : x + length + 5].min(-1) > 200).sum(0)
+    assert white.max() > 0
+    assert (white.max() > 3) == head
 
 
 def test_an_image_of_another_kind_is_told():

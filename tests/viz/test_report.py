@@ -90,7 +90,25 @@ def test_nobody_and_people_without_joints(tmp_path, photo):
     totals, _, path = page_of(tmp_path, [("a.jpg", photo, compare(nobody, nobody))])
     assert totals.verdicts == {"missing": 17}
     assert "No joints, before or after" in path.read_text()
-    assert "Nobody in these images" in page_of(tmp_path, [])[2].read_text()
+
+
+def test_without_anybody_no_page_is_written(tmp_path, photo):
+    nobody = Poses(np.zeros((0, 17, 2), np.float32), np.zeros((0, 17), np.float32), "coco17")
+    for entries, count in (([], 0), ([("a.jpg", photo, compare(nobody, nobody))] * 2, 2)):
+        with pytest.raises(ValueError, match=f"nobody in {count} images, before or after: no page is written"):
+            write_report(entries, tmp_path / "page.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("squeezed", "apart"), [(1.0, False), (0.3, True)])
+def test_narrow_people_are_shown_whole_side_by_side(tmp_path, photo, pose, squeezed, apart):
+    """With a divider in its middle, a narrow picture shows half of either pose."""
+    name, image, result = entry(photo, np.nan_to_num(pose, nan=300) * np.float32([squeezed, 1, 1]), [3])
+    _, page, path = page_of(tmp_path, [(name, image, result)])
+    text = path.read_text()
+    assert ('<div class="apart"' in text) == apart
+    assert ('<div class="pair"' in text) == (not apart)
+    assert len(page.sources) == 2
 
 
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}

@@ -1,6 +1,7 @@
 """What several commands share: their options, and words on what was refined."""
 
 import argparse
+import re
 from typing import TypeAlias
 
 from pose_refine.arguments import believed
@@ -9,6 +10,7 @@ from pose_refine.poses import Refinement
 from pose_refine.skeletons import SKELETONS
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+ARGUMENT = re.compile(r"(?<![\w-])(skeleton|format)=(?!\w|['\"])")  # one that is asked for, not one that was given
 VERDICTS = ("moved", "kept", "recovered", "missing")
 
 
@@ -24,13 +26,16 @@ def add_parser(commands: Commands, name: str, help: str, epilog: str | None = No
 
 
 def add_refiner_options(parser: argparse.ArgumentParser) -> None:
-    """--weights, --device and --no-flip."""
+    """--weights, --device, --threads and --no-flip."""
     parser.add_argument(
         "--weights",
         metavar="SOURCE",
         help="small, base, large, a folder, a hub repository or an .onnx file (default: base)",
     )
     parser.add_argument("--device", help="torch device (default: cuda, else mps, else cpu)")
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="of the processor to use at most (default: all that torch takes)"
+    )
     add_flip_option(parser)
 
 
@@ -51,6 +56,13 @@ def trust(text: str) -> float:
         return believed(float(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}") from error
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
+    return int(text)
 
 
 def add_flip_option(parser: argparse.ArgumentParser) -> None:
@@ -96,6 +108,11 @@ def add_recover_option(parser: argparse.ArgumentParser) -> None:
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+
+def worded(error: Exception) -> str:
+    """An error's message with arguments of functions as the command line spells them: skeleton= is --skeleton."""
+    return ARGUMENT.sub(r"--\1", str(error))
 
 
 def counted(result: Refinement) -> dict[str, int]:

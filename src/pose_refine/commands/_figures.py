@@ -163,7 +163,7 @@ def markdown(tables: dict[str, list[Row]]) -> str:
     for rows in zip(*tables.values(), strict=True):
         for name, row in zip(tables, rows, strict=True):
             sign = "+" if name == "difference" else ""
-            cells = [_cell(row.groups[g], sign) if g in row.groups else "" for g in groups]
+            cells = [_cell(row.groups[g], sign) if g in row.groups else "-" for g in groups]
             label = row.name if len(tables) == 1 else f"{row.name}, {name}"
             lines.append("| " + " | ".join([label, *cells, _cell(row.total, sign)]) + " |")
     return "\n".join(lines) + "\n"

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from pose_refine._types import Bytes
-from pose_refine.commands._common import VERDICTS, counted, people
+from pose_refine.commands._common import VERDICTS, counted, people, worded
 from pose_refine.files.ahead import read_ahead
 from pose_refine.files.images import read_image
 from pose_refine.files.pose_files import read_poses
@@ -152,7 +152,7 @@ def refine_frames(
 
 def describe(error: Exception) -> str:
     """Its message; with its type where the message was not written for the user."""
-    return str(error) if isinstance(error, (OSError, ValueError, TypeError)) else f"{type(error).__name__}: {error}"
+    return worded(error) if isinstance(error, (OSError, ValueError, TypeError)) else f"{type(error).__name__}: {error}"
 
 
 def _read(frame: Frame) -> tuple[Bytes, Any]:

@@ -89,9 +89,22 @@ def image_id(arguments: argparse.Namespace, given: Any) -> int | str | None:
     entries = given if isinstance(given, list) else []
     found = {e["image_id"] for e in entries if isinstance(e, dict) and "image_id" in e}
     if arguments.image_id is None and len(found) == 1:
-        known: int | str = found.pop()
-        return known
+        return whole(found.pop())
     name = arguments.image_id
     if name is None:
         name = None if arguments.poses == STREAM else arguments.poses.stem.removesuffix(OPENPOSE_ENDING)
-    return int(name) if name and name.isdecimal() else name
+    return whole(name)
+
+
+def whole(name: Any) -> int | str | None:
+    """An id as a whole number where it is one in other clothes: 7.0, "7", "000000000007.jpg"; else as it is, told."""
+    text = Path(name).stem if isinstance(name, str) else name
+    if isinstance(text, float) and text.is_integer():
+        text = int(text)
+    if isinstance(text, int):
+        return text
+    if isinstance(text, str) and text.isdecimal():
+        return int(text)
+    if name is not None:
+        log.warning("image_id is %r; COCO's own tools want a whole number: give one with --image-id", name)
+    return name  # type: ignore[no-any-return]

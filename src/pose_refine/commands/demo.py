@@ -18,13 +18,14 @@ from pose_refine.refiner import Refiner
 from pose_refine.skeletons import get_skeleton
 
 log = logging.getLogger("pose_refine")
+PICTURE = Path("pose_refine_demo.png")
 GAP = 6  # white pixels between the rows of the picture
 
 
 def add(commands: Commands) -> None:
     parser = add_parser(commands, "demo", "refine two poses on photographs that come along; writes a picture")
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("pose_refine_demo.png"), metavar="PNG", help="default: %(default)s"
+        "-o", "--output", type=Path, metavar="PNG", help=f"default: {PICTURE}, which is replaced if it is there"
     )
     add_overwrite(parser)
     add_refiner_options(parser)
@@ -45,20 +46,21 @@ def exchanged(poses: Poses) -> Poses:
 
 
 def demo(arguments: argparse.Namespace) -> int:
-    check_free(arguments.output, arguments.overwrite)
+    output = arguments.output or PICTURE
+    check_free(output, arguments.overwrite or arguments.output is None)  # its own picture may be made again
     refiner = Refiner.from_pretrained(arguments.weights, device=arguments.device, flip=arguments.flip)
     cameraman, found = demo_input("cameraman", "mediapipe")
     astronaut, right = demo_input("astronaut", "movenet_lightning")
-    rows = []
+    rows: list[Bytes] = []
     for name, image, poses in (
         ("MediaPipe Pose", cameraman, found),
         ("MoveNet Lightning, left and right exchanged on purpose", astronaut, exchanged(right)),
     ):
         result = refiner.analyze(image, poses)
         log.info("%s: %s", name, summary(result))
-        rows.append(viz.side_by_side(image, result.initial, result.poses))
+        rows.append(viz.side_by_side(image, result.initial, result.poses, signs=bool(rows)))
     gap = np.full((GAP, *rows[0].shape[1:]), 255, np.uint8)
     picture = np.concatenate([rows[0], gap, rows[1]])
-    write_whole(arguments.output, encode_picture(picture, arguments.output.suffix))
-    log.info("before (left) and after (right): %s", arguments.output)
+    write_whole(output, encode_picture(picture, output.suffix))
+    log.info("before (left) and after (right): %s", output)
     return 0

@@ -43,12 +43,13 @@ metrics, all in percent, and what they need:
   posetrack  AP, MOTA, MOTP, precision, recall, as poseval. GT and PRED: PoseTrack 2017 or 2018; two files, or two
              folders with a file a video, of the same names. PRED: with scores of joints and, for tracking, track ids.
 
+"-" in the table: not defined, for a group of joints (COCO's AR is over all of them) or for want of labels.
 --as-defined switches off what the official tools do beside the definition: see docs/metrics.md.
 With --refine, PRED is refined first, and every figure comes three times: before, after, difference. The person's score
 stays as it was; joints get the refiner's.
 
 --json has it all, by joint as well: {"before": {figure: {"total", "groups", "joints"}}, "after", "difference", ...};
-the last two only with --refine. oks needs pycocotools, posetrack needs scipy: pip install "pose-refine[eval]"
+the last two only with --refine. oks needs pycocotools: pip install "pose-refine[eval]"
 
 examples:
   pose-refine evaluate --truth person_keypoints_val2017.json --predictions results.json --metric oks
@@ -141,7 +142,10 @@ def measure(
 
 def labels_of(arguments: argparse.Namespace, given: Sequence[Documents]) -> list[list[People]]:
     """The labelled people of each document; raises ValueError where there are none."""
-    truth = [people.read(d.truth, arguments.truth_skeleton, category=arguments.category) for d in given]
+    try:
+        truth = [people.read(d.truth, arguments.truth_skeleton, category=arguments.category) for d in given]
+    except ValueError as error:
+        raise ValueError(str(error).replace("skeleton=", "--truth-skeleton")) from error
     check_truth(arguments.truth, truth)
     return truth
 

@@ -3,6 +3,7 @@
 import argparse
 import logging
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,29 +25,32 @@ from pose_refine.commands._one_document import images_of, read_annotations
 from pose_refine.commands._pipeline import describe
 from pose_refine.files.images import read_image
 from pose_refine.files.names import POSE_SUFFIXES
+from pose_refine.files.opencv import can_read
 from pose_refine.files.pose_files import check_free, read_poses
 from pose_refine.formats.common import documents
 from pose_refine.poses import Refinement
 from pose_refine.prepared import compare
-from pose_refine.video.frames import not_many
+from pose_refine.video.frames import frame_count, named_poses, not_many, read_frames
 from pose_refine.viz.report import write_report
 
 log = logging.getLogger("pose_refine")
 Pair = tuple[str, Path, Any, Any]  # name, image, poses before and after: files, or what would be in them
 EPILOG = """\
 BEFORE and AFTER are two folders of files, or two files; with one image, the files of its people. How names match:
-see `pose-refine folder --help`. The page needs nothing beside itself, and no network.
+see `pose-refine folder --help`, and for a video `pose-refine video --help`. The page needs nothing beside itself, and
+no network. Where there is nobody to show, none is written.
 
 examples:
   pose-refine report photos/ openpose_json/ refined_json/ -o page.html
   pose-refine report frames/ openpose_json.backup/ openpose_json/ -o page.html      (after folder --in-place)
   pose-refine report photo.jpg photo_keypoints.json refined.json -o page.html
+  pose-refine report dance.mp4 openpose_json/ refined_video/ -o page.html
 """
 
 
 def add(commands: Commands) -> None:
     parser = add_parser(commands, "report", "show what refining changed: one HTML page, before and after", EPILOG)
-    parser.add_argument("images", type=Path, metavar="IMAGES", help="folder of images, or one image")
+    parser.add_argument("images", type=Path, metavar="IMAGES", help="folder of images, one image, or a video")
     parser.add_argument("before", type=Path, metavar="BEFORE", help="folder or file of poses, before refining")
     parser.add_argument("after", type=Path, metavar="AFTER", help="the same people, after")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="HTML", help="the page to write")
@@ -59,6 +63,13 @@ def add(commands: Commands) -> None:
         help="pictures of at most N people, those that changed most (default: %(default)s)",
     )
     parser.add_argument("--annotations", type=Path, metavar="JSON", help="COCO annotations that name the images")
+    parser.add_argument(
+        "--first",
+        type=int,
+        default=0,
+        metavar="N",
+        help="number of a video's first frame in names (default: %(default)s)",
+    )
     add_poses_options(parser)
     add_category_option(parser)
     add_overwrite(parser)
@@ -71,11 +82,13 @@ def report(arguments: argparse.Namespace) -> int:
     for path in (arguments.images, arguments.before, arguments.after):
         if not path.exists():
             raise FileNotFoundError(f"no such file or folder: {path}")
-    found, left_out = pairs(arguments)
     failed: list[str] = []
-    totals = write_report(
-        entries(found, arguments, failed), arguments.output, title=arguments.title, limit=arguments.limit
-    )
+    if arguments.images.is_file() and not can_read(arguments.images):
+        shown_people, left_out = video_entries(arguments, failed)
+    else:
+        found, left_out = pairs(arguments)
+        shown_people = entries(found, arguments, failed)
+    totals = write_report(shown_people, arguments.output, title=arguments.title, limit=arguments.limit)
     images = "1 image" if totals.images == 1 else f"{totals.images} images"
     log.info("%s in %s -> %s", people(totals.people), images, arguments.output)
     return int(left_out + len(failed) > 0)
@@ -136,6 +149,39 @@ def entries(
                 failed.append(name)
             else:
                 yield name, bgr[:, :, ::-1], result
+
+
+def video_entries(
+    arguments: argparse.Namespace, failed: list[str]
+) -> tuple[Iterator[tuple[str, Bytes, Refinement]], int]:
+    """The same of a video's frames, and how many had to be left out.
+
+    Raises:
+        ValueError: Not a video, or poses of no common frame.
+    """
+    count = frame_count(arguments.images)
+    old, new = (named_poses(p, None, arguments.first, arguments.category) for p in (arguments.before, arguments.after))
+    common = old.keys() & new.keys()
+    if lonely := sorted(old[i][0] if i in old else new[i][0] for i in old.keys() ^ new.keys()):
+        log.warning("left out, only in one of BEFORE and AFTER: %s", shown(lonely))
+    if not common:
+        raise ValueError(f"{arguments.before} and {arguments.after} have no frame in common")
+
+    def all_of_them() -> Iterator[tuple[str, Bytes, Refinement]]:
+        with logging_redirect_tqdm(), closing(read_frames(arguments.images)) as frames:
+            for index, (image, order) in enumerate(tqdm(frames, desc="report", unit="frame", total=count)):
+                if index not in common or image is None:
+                    continue
+                name = f"{arguments.images.name}, frame {index + arguments.first}"
+                try:
+                    result = refinement(old[index][1], new[index][1], arguments, image.shape[:2])
+                except (OSError, ValueError, TypeError) as error:
+                    log.error("%s: %s", name, describe(error))
+                    failed.append(name)
+                else:
+                    yield name, image if order == "rgb" else image[:, :, ::-1], result
+
+    return all_of_them(), len(lonely)
 
 
 def refinement(before: Any, after: Any, arguments: argparse.Namespace, shape: formats.Shape) -> Refinement:

@@ -67,7 +67,7 @@ which frame poses belong to:
 Poses of frames that are not there are told and left out. A frame that does not decode keeps its poses.
 
 people: identities in POSES are kept. Without, people are linked from frame to frame and get 1, 2, ..., written where
-the format has a place: OpenPose's person_id, PoseTrack's and COCO's track_id (needs pip install 'pose-refine[video]').
+the format has a place: OpenPose's person_id, PoseTrack's and COCO's track_id.
 
 interrupted? Give the same command again: it goes on where it was, and the result is the same. Files that would be
 replaced and are not what the interrupted run wrote there with these options need --overwrite; a finished result, too.

@@ -56,6 +56,8 @@ def check_color(color: str) -> None:
 def _read_file(path: Path) -> Bytes:
     if not os.path.exists(path):  # noqa: PTH110  # of a name that no file can have it is False, and no error
         raise FileNotFoundError(f"no such image: {str(path)[:200]}")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, not an image; expected one, as uint8 (H, W, 3) or a path to a file")
     data = np.fromfile(path, dtype=np.uint8) if path.is_file() else np.empty(0, dtype=np.uint8)
     with told(path):
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None  # applies EXIF orientation

@@ -142,8 +142,12 @@ def read_bytes(path: Path) -> bytes:
         FileNotFoundError: No such file.
     """
     if not os.path.isfile(path):  # noqa: PTH113  # of a name that no file can have it is False, and no error
-        what = " is a folder" * os.path.isdir(path)  # noqa: PTH112
-        raise FileNotFoundError(f"no such pose file: {str(path)[:200]}{what}")
+        if os.path.isdir(path):  # noqa: PTH112
+            raise FileNotFoundError(
+                f"no such pose file: {path} is a folder, and one image's people are wanted; for all of its files use "
+                "refine_many, or `pose-refine folder`"
+            )
+        raise FileNotFoundError(f"no such pose file: {str(path)[:200]}")
     return path.read_bytes()
 
 

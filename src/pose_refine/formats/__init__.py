@@ -11,8 +11,6 @@ import os
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-
 from pose_refine._types import Shape as Shape
 from pose_refine.files.pose_files import parse_poses, read_bytes
 from pose_refine.formats import (
@@ -131,8 +129,6 @@ def _told(poses: Any) -> str:
     known = [format for format, module in FORMATS.items() if module.matches(first)]
     if known:
         return f"a {name} of {len(poses)} of format {known[0]}; expected one image's: pass them one at a time"
-    if isinstance(poses, torch.Tensor):
-        return f"{name}, which no format is; a torch tensor needs .cpu().numpy()"
     held = poses if first is None else first  # a dict's keys, or a list's first dict's, tell most of what it is
     keys = f" with keys {sorted(map(str, held))[:8]}" if isinstance(held, dict) else ""
     of = f" of {type(first).__name__}" if first is not None and not keys else ""

@@ -1,24 +1,35 @@
-"""Plain numpy arrays: (N, K, 2), (N, K, 3) or one person's (K, 2), (K, 3); any array without numbers is nobody."""
+"""Plain arrays of numpy or torch: (N, K, 2), (N, K, 3) or one person's (K, 2), (K, 3); without numbers nobody."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pose_refine._types import AnyArray, Floats
 from pose_refine.formats.common.missing import lost, mark_of, without, written
 from pose_refine.poses import Poses, as_floats
 from pose_refine.skeletons import DEFAULT_BY_COUNT, AnySkeleton, get_skeleton, like_a_body
 
-EXPECTED = "a numpy array (N, K, 2), (N, K, 3), (K, 2) or (K, 3)"
+EXPECTED = "a numpy array or torch tensor (N, K, 2), (N, K, 3), (K, 2) or (K, 3)"
 
 
 def matches(poses: Any) -> bool:
-    return isinstance(poses, np.ndarray)
+    return isinstance(poses, (np.ndarray, Tensor))
 
 
-def read(array: AnyArray, skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
+def _numpy(array: AnyArray | Tensor) -> AnyArray:
+    """A tensor's numbers, from whatever device; bfloat16, which numpy does not have, as float32."""
+    if not isinstance(array, Tensor):
+        return array
+    here = array.detach().cpu()
+    numbers: AnyArray = (here.float() if here.is_floating_point() else here).numpy()
+    return numbers
+
+
+def read(array: AnyArray | Tensor, skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:
     """Read an array of keypoints; `missing.py` says which joints are missing.
 
     Args:
@@ -30,13 +41,13 @@ def read(array: AnyArray, skeleton: AnySkeleton | None = None, shape: object = N
         TypeError: Not an array.
         ValueError: Another shape, not numbers, Inf, or no telling which skeleton.
     """
-    values = as_floats(array, "poses")
+    values = as_floats(_numpy(array), "poses")
     if not values.size:
         return nobody(skeleton or nobodys_skeleton(values.shape))
     if values.ndim == 2 and values.shape[1] in (2, 3):
         values = values[None]
     if values.ndim != 3 or values.shape[2] not in (2, 3):
-        raise ValueError(f"poses: expected shape (N, K, 2), (N, K, 3), (K, 2) or (K, 3), got {array.shape}")
+        raise ValueError(f"poses: expected shape (N, K, 2), (N, K, 3), (K, 2) or (K, 3), got {tuple(array.shape)}")
     scores = values[..., 2] if values.shape[2] == 3 else np.full(values.shape[:2], np.nan, dtype=np.float32)
     return read_joints(values[..., :2], scores, skeleton)
 
@@ -98,11 +109,13 @@ def changed(after: Poses, before: Poses) -> NDArray[np.bool_]:
     return differs & (after.present | before.present)
 
 
-def write(poses: Poses, like: AnyArray, shape: object = None) -> Floats:
+def write(poses: Poses, like: Any, shape: object = None) -> Any:
     """`like` as float32 (N, K, 3), or (K, 3), with the joints of `poses`; what was missing stays as it came.
 
-    Nobody comes back as it is.
+    Nobody comes back as it is; a tensor as a tensor, on its device.
     """
+    if isinstance(like, Tensor):
+        return like.clone() if not len(poses) else torch.from_numpy(write(poses, _numpy(like))).to(like.device)
     if not len(poses):
         return like.copy()
     before = as_floats(like, "poses")

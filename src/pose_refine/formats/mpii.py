@@ -106,13 +106,10 @@ def load_mat(path: str | os.PathLike[str]) -> list[Person]:
 
     Raises:
         FileNotFoundError: No such file.
-        ImportError: scipy is not installed.
         ValueError: Not that file.
     """
-    try:
-        from scipy.io import loadmat  # type: ignore[import-not-found,import-untyped,unused-ignore]
-    except ImportError as error:
-        raise ImportError("reading .mat files needs scipy: pip install 'pose-refine[mat]'") from error
+    from scipy.io import loadmat  # here: it takes a while
+
     if not Path(path).is_file():
         raise FileNotFoundError(f"no such pose file: {path}")
     content = loadmat(path, squeeze_me=True, struct_as_record=False)

@@ -184,18 +184,12 @@ def carried_over(
 
 
 def nearest_pairs(distance: Doubles, threshold: float) -> list[tuple[int, int]]:
-    """As many pairs as possible of those near enough, with the least total distance.
+    """As many pairs as possible of those near enough, with the least total distance."""
+    from scipy.optimize import linear_sum_assignment  # here: it takes a while
 
-    Raises:
-        ImportError: scipy is not installed.
-    """
     near = distance <= threshold
     if near.sum() == 1 or not near.any():
         return [(int(g), int(n)) for g, n in np.argwhere(near)]
-    try:
-        from scipy.optimize import linear_sum_assignment  # type: ignore[import-not-found,import-untyped,unused-ignore]
-    except ImportError as error:
-        raise ImportError('tracking needs scipy: pip install "pose-refine[eval]"') from error
     far = 1 + 2 * threshold * min(distance.shape)  # dearer than all other pairs together
     rows, columns = linear_sum_assignment(np.where(near, distance, far))
     return [(int(g), int(n)) for g, n in zip(rows, columns, strict=True) if near[g, n]]

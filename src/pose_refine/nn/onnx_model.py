@@ -119,6 +119,7 @@ class OnnxModel:
 
     Attributes:
         parts: Into how many a batch is divided; a good batch has several people a part.
+        facts: Which weights were exported, in words.
 
     Raises:
         ImportError: ONNX Runtime is not installed.
@@ -131,11 +132,14 @@ class OnnxModel:
         self._session = _session(data, device, name, threads)
         self._part = _session(data, device, name, 1) if self.parts > 1 else self._session
         self._threads = ThreadPoolExecutor(self.parts, "pose_refine")
-        joints = self._session.get_modelmeta().custom_metadata_map.get("joints")
+        told = self._session.get_modelmeta().custom_metadata_map
+        joints = told.get("joints")
         if joints != ",".join(NETWORK.joints):
             raise ValueError(f"{name}: expected a file of pose-refine export, got one whose joints are {joints}")
         if (inputs := tuple(given.name for given in self._session.get_inputs())) != INPUTS:
             raise ValueError(f"{name}: expected the inputs {INPUTS}, got {inputs}: export it anew with this version")
+        self.facts = {"name": f"{told.get('name')}", "weights": f"{told.get('sha256')} (SHA-256)"}
+        self.facts["joints"] = f"{len(NETWORK.joints)}: {', '.join(NETWORK.joints)}"
 
     def __call__(self, crops: Tensor, prompt: Prompt, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
         """As `Model.forward`, with OTHERS people nearby, on CPU tensors or not; it has no dtype but float32."""

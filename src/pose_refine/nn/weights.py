@@ -2,8 +2,11 @@
 model.safetensors, README.md (the model card)."""
 
 import hashlib
+import logging
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -117,7 +120,8 @@ def _fetch(repository: str, revision: str | None) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
-        folders = {Path(hf_hub_download(repository, name, revision=revision)).parent for name in (CONFIG, TENSORS)}
+        with _hushed():
+            folders = {Path(hf_hub_download(repository, name, revision=revision)).parent for name in (CONFIG, TENSORS)}
     except (HfHubHTTPError, HFValidationError) as error:
         raise ValueError(
             f"the hub has no weights {repository!r} at revision {revision or 'main'!r}: {error}"
@@ -130,6 +134,18 @@ def _fetch(repository: str, revision: str | None) -> Path:
     if len(folders) != 1:  # the branch moved between the two requests
         raise ValueError(f"{repository!r} changed while it was fetched; try again, or pin a revision")
     return folders.pop()
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Without what the hub's client logs of each try: what it comes to is said once, in the end."""
+    client = logging.getLogger("huggingface_hub")
+    level = client.level
+    client.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        client.setLevel(level)
 
 
 def read_config(folder: Path) -> WeightsConfig:

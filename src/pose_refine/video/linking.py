@@ -66,17 +66,9 @@ class Linker:
 
 
 def assign(alike: AnyArray, least: float) -> list[tuple[int, int]]:
-    """Pairs (row, column) of the greatest total similarity, each of at least `least`.
+    """Pairs (row, column) of the greatest total similarity, each of at least `least`."""
+    from scipy.optimize import linear_sum_assignment  # here: it takes a while
 
-    Raises:
-        ImportError: scipy is not there.
-    """
-    try:
-        from scipy.optimize import linear_sum_assignment
-    except ImportError as error:
-        raise ImportError(
-            "linking people without identities needs scipy: pip install 'pose-refine[video]', or give ids"
-        ) from error
     allowed = np.where(alike >= least, alike, 0)
     rows, columns = linear_sum_assignment(allowed, maximize=True)
     return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if allowed[r, c] > 0]

@@ -1,57 +1,86 @@
 """Pictures of poses: left warm, right cold; arrows, rings and crosses say what changed."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_refine import formats
 from pose_refine._types import AnyArray, Bytes, Floats
-from pose_refine.files.images import read_image
+from pose_refine.arguments import Color as Order
+from pose_refine.files.images import Image, read_image
 from pose_refine.poses import Poses
-from pose_refine.skeletons import Skeleton, get_skeleton
+from pose_refine.skeletons import AnySkeleton, Skeleton, get_skeleton
 
 Color = tuple[int, int, int]
 
 LEFT, RIGHT, MIDDLE = (255, 140, 60), (70, 170, 255), (190, 235, 120)  # RGB
-ARROW, EDGE = (255, 255, 255), (0, 0, 0)
+ARROW, EDGE, PAPER = (255, 255, 255), (0, 0, 0), (96, 96, 96)
 LEAST_ARROW = 0.02  # of the person's size: shorter moves are not worth an arrow
 BEND = 0.1  # of an arrow's length, to its side: the two arrows of an exchange do not lie on one another
-GUESS = 0.2  # refined joints below this probability are not drawn in before/after pictures
+GUESS = 0.2  # joints with a lower score are not drawn: of refined ones scores are probabilities
 THIN = 110  # a limb's width is the person's size over this
 SHIFT_BITS = 4  # OpenCV draws at sixteenths of a pixel
+SIGNS = (
+    ("left", LEFT), ("right", RIGHT), ("middle", MIDDLE), ("moved", ARROW), ("recovered", MIDDLE), ("lost", ARROW),
+)  # fmt: skip
 FONT, FONT_PIXELS = cv2.FONT_HERSHEY_SIMPLEX, 22  # the height of its digits at scale 1
+LEAST_LEGEND = 300  # pixels: narrower pictures have none
 LEAST_DIGITS = 9.0  # pixels; smaller ones cannot be read
 
 
 def draw(
-    image: Bytes, poses: Poses, before: Poses | None = None, *, least_score: float = -np.inf, scores: bool = False
+    image: Image,
+    poses: Any,
+    before: Any = None,
+    *,
+    least_score: float = GUESS,
+    scores: bool = False,
+    color: Order = "rgb",
+    skeleton: AnySkeleton | None = None,
+    format: str | None = None,
 ) -> Bytes:
     """Draw poses on a copy of an image, in lines that suit each person's size.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
-        poses: People to draw; missing joints and their limbs are left out.
+        image: What `refine` takes: (H, W, 3) uint8, a PIL image, or a path.
+        poses: People to draw, of any format that `refine` takes or gives; missing joints and their limbs are left out.
         before: The same people before refining: an arrow shows where a joint came from, a ring is a joint that was
             missing, and a cross is where a joint was that is missing now.
-        least_score: Joints with a lower score are left out; refined ones are probabilities, so 0.2 hides guesses.
+        least_score: Joints with a lower score are left out: of refined poses those that are guesses. Of what an
+            estimator gave, whose scores may mean anything, `-np.inf` draws all.
         scores: Write each joint's score beside it.
+        color: Channel order of an array: "rgb" or "bgr".
+        skeleton: Which joints these are, where the format and their number do not say.
+        format: Name of the format; by default it is recognised.
 
     Returns:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        TypeError: The image is no array.
-        ValueError: It is not of that kind, or `before` has other people or another skeleton.
+        FileNotFoundError: A path that is not there.
+        TypeError: An image or poses of a kind that is not known.
+        ValueError: They are not as they should be, or `before` has other people or another skeleton.
     """
-    read_image(image, "rgb")  # checks it
-    if before is not None and (before.keypoints.shape != poses.keypoints.shape or before.skeleton != poses.skeleton):
+    pixels, order = read_image(image, color)
+    canvas = np.ascontiguousarray(pixels if order == "rgb" else pixels[:, :, ::-1]).copy()
+    shape = canvas.shape[0], canvas.shape[1]
+    now = formats.read(formats.load(poses), skeleton, format=format, shape=shape)
+    then = None if before is None else formats.read(formats.load(before), skeleton, format=format, shape=shape)
+    if then is not None and (then.keypoints.shape != now.keypoints.shape or then.skeleton != now.skeleton):
         raise ValueError("before: expected the same people in the same skeleton")
-    canvas = np.ascontiguousarray(image).copy()
+    return _drawn(canvas, now, then, least_score, scores)
+
+
+def _drawn(canvas: Bytes, poses: Poses, before: Poses | None, least_score: float, scores: bool) -> Bytes:
+    """`canvas` with the poses on it."""
     skeleton = get_skeleton(poses.skeleton)
     for person, after in enumerate(poses.keypoints):
         start = after if before is None else before.keypoints[person]
         unsure = poses.scores[person] < least_score  # NaN is not lower
         points = np.where(unsure[:, None], np.float32(np.nan), after)
-        size = min(size_of(np.concatenate([points, start])), float(max(image.shape[:2])))  # a joint may lie far out
+        size = min(size_of(np.concatenate([points, start])), float(max(canvas.shape[:2])))  # a joint may lie far out
         width = max(1, round(size / THIN))
         limbs(canvas, points, skeleton, width)
         arrows(canvas, start, points, LEAST_ARROW * size, width)
@@ -98,14 +127,19 @@ def discs(canvas: Bytes, points: Floats, start: Floats, skeleton: Skeleton, widt
 
 
 def arrows(canvas: Bytes, start: Floats, end: Floats, least: float, width: int) -> None:
-    """From where joints were, (K, 2), to the edges of their discs; those longer than `least` pixels."""
+    """From where joints were, (K, 2), to the edges of their discs; those longer than `least` pixels. One too short for
+    a shaft behind its head is a line alone."""
     length = np.linalg.norm(end - start, axis=-1)
+    radius, head = 1.3 * width + 1, 2.5 * width + 4
     for k in np.flatnonzero(length > least):  # NaN is not longer
+        if length[k] < radius + 2 * head:
+            stroke(canvas, np.stack([start[k], end[k]]), ARROW, (width + 2) // 2)
+            continue
         aside = BEND * (end[k] - start[k])[::-1] * (1, -1)
         along = (end[k] - start[k]) - 4 * aside  # the curve's direction at its end
         along = along / np.linalg.norm(along)
-        tip = end[k] - along * min(1.3 * width + 1, 0.3 * length[k])
-        neck = tip - along * min(2.5 * width + 4, 0.5 * length[k])
+        tip = end[k] - along * radius
+        neck = tip - along * head
         t = np.linspace(0, 1, 16)[:, None]
         stroke(canvas, start[k] + t * (neck - start[k]) + 4 * t * (1 - t) * aside, ARROW, (width + 2) // 2)
         half = 0.4 * (tip - neck)[::-1] * (1, -1)
@@ -176,7 +210,49 @@ def _fixed(points: AnyArray) -> NDArray[np.int32]:
     return np.clip(np.round(points * (1 << SHIFT_BITS)), -(2**24), 2**24).astype(np.int32)
 
 
-def side_by_side(image: Bytes, before: Poses, after: Poses) -> Bytes:
-    """Before on the left; after, with arrows and without guesses, on the right, (H, 2 W + gap, 3) uint8 RGB."""
+def before_and_after(image: Bytes, before: Poses, after: Poses) -> tuple[Bytes, Bytes]:
+    """All that came in; what comes back, with arrows, without guesses. The one rule for every picture of both."""
+    return draw(image, before, least_score=-np.inf), draw(image, after, before)
+
+
+def side_by_side(image: Bytes, before: Poses, after: Poses, signs: bool = True) -> Bytes:
+    """Before on the left, after on the right, below what the signs mean: (H + legend, 2 W + gap, 3) uint8 RGB."""
     gap = np.full((image.shape[0], max(2, image.shape[1] // 100), 3), 255, dtype=np.uint8)
-    return np.concatenate([draw(image, before), gap, draw(image, after, before, least_score=GUESS)], axis=1)
+    left, right = before_and_after(image, before, after)
+    both = np.concatenate([left, gap, right], axis=1)
+    if not signs or both.shape[1] < LEAST_LEGEND:
+        return both
+    return np.concatenate([both, legend(both.shape[1], max(LEAST_DIGITS, image.shape[0] / 50))])
+
+
+def legend(width: int, height: float) -> Bytes:
+    """What the signs mean, on a strip of that width in letters of that height; in several rows where it is narrow."""
+    scale, line, mark = height / FONT_PIXELS, round(2 * height), 2.3 * height
+    places, x, y = [], 0.5 * height, 0.5 * line
+    for text, _ in SIGNS:
+        wide = mark + cv2.getTextSize(text, FONT, scale, 1)[0][0] + 2 * height
+        if x + wide - height > width and x > height:
+            x, y = 0.5 * height, y + line
+        places.append((x, y))
+        x += wide
+    strip = np.full((round(y + 0.5 * line), width, 3), PAPER, np.uint8)
+    for (text, color), (x, y) in zip(SIGNS, places, strict=True):
+        sign(strip, text, color, np.array([x + 0.9 * height, y], np.float32), height)
+        write(strip, text, np.array([x + mark, y + 0.4 * height]), scale)
+    return strip
+
+
+def sign(canvas: Bytes, name: str, color: Color, centre: Floats, height: float) -> None:
+    """What stands before a word of the legend."""
+    thick, half = max(1, round(height / 8)), 0.5 * height
+    if name == "moved":
+        reach = np.array([0.9 * height, 0], np.float32)
+        arrows(canvas, (centre - reach)[None], (centre + reach)[None], 0, thick)
+    elif name == "recovered":
+        circle(canvas, centre, half, EDGE, thick + 2)
+        circle(canvas, centre, half, color, thick)
+    elif name == "lost":
+        crosses(canvas, centre[None], thick)
+    else:
+        circle(canvas, centre, half, EDGE)
+        circle(canvas, centre, 0.8 * half, color)

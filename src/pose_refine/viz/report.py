@@ -25,7 +25,7 @@ from pose_refine.files.opencv import told
 from pose_refine.files.pose_files import write_whole
 from pose_refine.poses import Poses, Refinement
 from pose_refine.skeletons import get_skeleton
-from pose_refine.viz.pictures import GUESS, LEFT, MIDDLE, RIGHT, draw
+from pose_refine.viz.pictures import GUESS, LEFT, MIDDLE, RIGHT, before_and_after
 
 VERDICTS = ("moved", "recovered", "missing", "kept")  # in the order of the page's tables
 WIDEST, TALLEST = 360, 480  # pixels of a person's picture
@@ -34,6 +34,8 @@ AROUND = 0.15  # of the pose's longer side: what is shown of its surroundings; a
 LEAST_AROUND = 0.04  # of the image's longer side
 QUALITY = 75  # of WebP
 BIN, BINS = 0.05, 2001  # shifts are counted in steps of 0.05 % of the person's height; the last bin is 100 % and more
+NARROW = 0.75  # of a picture's height: a divider would show two halves of a person; both pictures, side by side, do not
+BETWEEN = 8  # pixels between these
 NOTHING = "\u2013"
 NO_IDS = (None, -1, [-1])  # the latter is OpenPose's, without tracking
 UNKNOWN = 1e9  # ranks people without scores behind all others
@@ -126,7 +128,8 @@ def write_report(
         The figures of the page.
 
     Raises:
-        ValueError: `limit` is not positive, or an image is not as it should be.
+        ValueError: `limit` is not positive, an image is not as it should be, or there is nobody to show: no page is
+            written then.
     """
     if limit < 1:
         raise ValueError(f"limit: expected at least 1, got {limit}")
@@ -141,6 +144,8 @@ def write_report(
                 heapq.heappush(worst, (rank, card(name, image, result, person, rank)))
             elif rank > worst[0][0]:
                 heapq.heapreplace(worst, (rank, card(name, image, result, person, rank)))
+    if not totals.people:
+        raise ValueError(f"nobody in {totals.images} images, before or after: no page is written")
     cards = [html for _, html in sorted(worst, reverse=True)]
     write_whole(Path(path), page(title, totals, cards).encode(errors="backslashreplace"))
     return totals
@@ -183,7 +188,8 @@ def cut_out(image: Bytes, points: Floats) -> tuple[Bytes, Floats, Floats]:
     low = np.maximum(np.floor(there.min(0) - margin), 0).astype(int)
     high = np.minimum(np.ceil(there.max(0) + margin) + 1, size).astype(int)
     part = np.ascontiguousarray(image[low[1] : high[1], low[0] : high[0]])
-    factor = min(WIDEST / part.shape[1], TALLEST / part.shape[0], LARGEST)
+    widest = (WIDEST - BETWEEN) / 2 if part.shape[1] < NARROW * part.shape[0] else WIDEST
+    factor = min(widest / part.shape[1], TALLEST / part.shape[0], LARGEST)
     wanted = np.maximum(np.round(np.array(part.shape[1::-1]) * factor), 1).astype(int)
     resized = cv2.resize(part, wanted.tolist(), interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
     scale = (wanted / (high - low)).astype(np.float32)
@@ -199,7 +205,7 @@ def pictures(image: Bytes, result: Refinement, person: int) -> list[Bytes]:
     part, scale, offset = cut_out(image, points)
     rows = slice(person, person + 1)
     before, after = (Poses(p.keypoints[rows] * scale + offset, p.scores[rows], p.skeleton) for p in both)
-    return [draw(part, before), draw(part, after, before, least_score=GUESS)]
+    return list(before_and_after(part, before, after))
 
 
 def data_uri(picture: Bytes) -> str:
@@ -227,7 +233,7 @@ def card(name: str, image: Bytes, result: Refinement, person: int, rank: Rank) -
 
 
 def slider(both: list[Bytes], name: str) -> str:
-    """Two pictures with a divider between them."""
+    """Two pictures with a divider between them; side by side where they are narrow."""
     if not both:
         return '<p class="none">No joints, before or after.</p>\n'
     height, width = both[0].shape[:2]
@@ -235,6 +241,9 @@ def slider(both: list[Bytes], name: str) -> str:
         f'<img class="{when}" src="{data_uri(picture)}" width="{width}" height="{height}" alt="{when}">'
         for when, picture in zip(("before", "after"), both, strict=True)
     )
+    if width < NARROW * height:
+        tags = '<span class="tag">before</span><span class="tag">after</span>'
+        return f'<div class="apart" style="max-width:{2 * width + BETWEEN}px">{images}{tags}</div>\n'
     return (
         f'<div class="pair" style="max-width:{width}px">{images}<span class="tag">before</span>'
         '<span class="tag">after</span><input type="range" value="50" step="any" autocomplete="off" '
@@ -281,7 +290,7 @@ def page(title: str, totals: Totals, cards: list[str]) -> str:
         right=right,
         middle=middle,
         options="".join(f'<option value="{v}">{v}</option>' for v in VERDICTS),
-        cards="".join(cards) or '<p class="none">Nobody in these images.</p>',
+        cards="".join(cards),
     )
 
 

@@ -259,8 +259,8 @@ def test_any_order_of_people(people, refined):
 
 
 @pytest.mark.parametrize("folder", ["gt", "pred/combined_mess", "pred/duplicates", "pred/empty_frames"])
-def test_poseval_example_files(shared, folder):
-    for path in sorted((shared / "golden" / "posetrack" / folder).glob("*.json")):
+def test_poseval_example_files(golden_files_folder, folder):
+    for path in sorted((golden_files_folder / "posetrack" / folder).glob("*.json")):
         document = json.loads(path.read_text())
         found = frames(document)
         assert [n for n, _ in found] == [e["image"][0]["name"] for e in document["annolist"] if e["annorect"]]
