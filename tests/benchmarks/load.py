@@ -28,6 +28,7 @@ from fakes.weights import tiny_model
 
 from pose_refine import Refiner
 from pose_refine.nn import weights
+from pose_refine.nn.predictor import Predictor
 
 SIDE = 64  # pixels of a frame
 JOURNAL = ".pose_refine.jsonl"
@@ -128,7 +129,7 @@ def folder(arguments: argparse.Namespace) -> int:
 
 
 def memory(arguments: argparse.Namespace) -> int:
-    refiner, rng = Refiner(tiny, device="cpu"), np.random.default_rng(0)
+    refiner, rng = Refiner(Predictor(tiny, device="cpu")), np.random.default_rng(0)
     images = [rng.integers(0, 256, (SIDE, SIDE + n, 3), dtype=np.uint8) for n in range(10)]
     before = 0.0
     for n in range(arguments.calls + arguments.calls // 10):

@@ -48,3 +48,13 @@ def test_an_image_in_place_of_poses_is_told(suffix):
 def test_a_folder_of_poses_is_told_with_what_to_use(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"is a folder, .* use refine_many, or `pose-refine folder`"):
         read_bytes(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage", [b"(((", b"'" * 3, b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999,), }"]
+)
+def test_a_damaged_npy_is_told(damage):
+    """Its header is Python's, and its reader stumbles as Python's does."""
+    header = damage.ljust(70) + b"\n"
+    with pytest.raises(ValueError, match=r"x: not a \.npy file"):
+        parse_poses(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"0" * 12, "x")

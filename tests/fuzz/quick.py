@@ -9,6 +9,7 @@ from fakes.weights import tiny_model
 from pose_refine import Refiner
 from pose_refine.nn.model import Model
 from pose_refine.nn.network import NetworkConfig
+from pose_refine.nn.predictor import Predictor
 
 
 class Quick(Model):
@@ -25,12 +26,12 @@ class Quick(Model):
 def quick_refiner():
     """One that needs no weights and hardly any time."""
     torch.manual_seed(0)
-    return Refiner(lambda: Quick(NetworkConfig(width=1, coarse=1, size=(32, 32))).eval(), device="cpu")
+    return Refiner(Predictor(lambda: Quick(NetworkConfig(width=1, coarse=1, size=(32, 32))).eval(), device="cpu"))
 
 
 def tiny_refiner():
     """One with a true network, untrained and as small as can be."""
-    return Refiner(partial(tiny_model, width=1, coarse=1, size=(32, 32)), device="cpu")
+    return Refiner(Predictor(partial(tiny_model, width=1, coarse=1, size=(32, 32)), device="cpu"))
 
 
 def picture(height, width, seed=0):

@@ -167,6 +167,14 @@ def read_poses(path: Path) -> Any:
     return read_input(path)[1]
 
 
+def _array(data: bytes) -> Any:
+    """The array of an .npy file; ValueError for a damaged one, in whose header numpy's reader meets anything."""
+    try:
+        return np.load(io.BytesIO(data), allow_pickle=False)
+    except Exception as error:
+        raise ValueError(str(error)) from error
+
+
 def parse_poses(data: bytes, name: str) -> Any:
     """The content of a file: .npy told by how it starts, else JSON.
 
@@ -175,7 +183,7 @@ def parse_poses(data: bytes, name: str) -> Any:
     """
     try:
         if data.startswith(NPY_START):
-            return np.load(io.BytesIO(data), allow_pickle=False)
+            return _array(data)
         content = json.loads(data)
     except (ValueError, EOFError, RecursionError) as error:
         kind = ".npy" if data.startswith(NPY_START) or name.endswith(".npy") else "JSON"
