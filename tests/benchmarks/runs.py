@@ -93,9 +93,9 @@ def read_rgb(people: People, row: int) -> np.ndarray:
     return np.ascontiguousarray(cv2.imread(str(people.files[people.image[row]]))[:, :, ::-1])
 
 
-def refined(refiner: Refiner, skeleton: str = "coco17") -> Step:
+def refined(refiner: Refiner, skeleton: str = "coco17", trust: float | None = None) -> Step:
     """What the package does."""
-    return lambda image, poses: refiner.refine(image, poses, skeleton=skeleton)
+    return lambda image, poses: refiner.refine(image, poses, skeleton=skeleton, trust=trust)
 
 
 def without_pose(refiner: Refiner, mpii: bool) -> Step:

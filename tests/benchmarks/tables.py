@@ -15,6 +15,7 @@ DEFAULT = "base"
 QUALITY = {"base": HERE / "quality.json"}
 MPII = {"base": HERE / "quality_mpii.json"}
 ROBUSTNESS = HERE / "robustness.json"  # of the default weights
+TRUST = HERE / "trust.json"
 CARD = {name: ROOT / "weights" / name / "README.md" for name in QUALITY}
 README, FIGURES, PICTURE = ROOT / "README.md", ROOT / "docs/figures.md", ROOT / "docs/calibration.png"
 # What a user could do instead, and its column.
@@ -164,11 +165,11 @@ def detail_tables(result: Figures) -> list[str]:
 
 def short(result: Figures) -> str:
     """What stands between the markers of README.md; the weights that it was measured with are named by their hash."""
-    rows = [
-        [f"{NAMES.get(e, e)}{', Leeds' * (name == 'lsp')}", a["before"], f"**{a['after']:.1f}**", a["harm"],
-         with_harm(f.get("tinypose_twice"))]
-        for name, estimators in result["sets"].items() for e, f in ordered(estimators).items() for a in [f["all"]]
-    ]  # fmt: skip
+    rows = []
+    for name, estimators in result["sets"].items():
+        for e, f in ordered(estimators).items():
+            a, whose = f["all"], NAMES.get(e, e) + ", Leeds" * (name == "lsp")
+            rows.append([whose, a["before"], f"**{a['after']:.1f}**", a["harm"], with_harm(f.get("tinypose_twice"))])
     head = ["estimator", "before", "after", "harm", "TinyPose again"]
     people = "\n".join(["OKS recall, percent, on photographs that were neither trained on nor used to choose (661 people of",
                         "COCO val2017, 471 of Leeds Sports):"])  # fmt: skip
@@ -197,6 +198,17 @@ def card(result: Figures, mpii: Figures | None) -> str:
 def mpii_table(mpii: Figures | None) -> list[str]:
     """PoseRefiner's table; nothing where it was not measured."""
     return [] if mpii is None else [tables_mpii.title(mpii), tables_mpii.main_table(mpii)]
+
+
+def trust_page(result: Figures) -> str:
+    """What stands between the markers of docs/trust.md."""
+    found = result["estimators"]
+    trusts = list(next(iter(found.values())))
+    best_first = sorted(found.items(), key=lambda item: -item[1][trusts[0]]["before"])
+    rows = [[NAMES.get(e, e), f[trusts[0]]["before"], *(with_harm(f[t]) for t in trusts)] for e, f in best_first]
+    people = max(f[trusts[0]]["people"] for f in found.values())
+    title = f"OKS recall, harm in brackets, percent; {people} people of the first {result['limit']} images of COCO dev:"
+    return "\n\n".join([title, table(["estimator", "before", *(f"trust {t}" for t in trusts)], rows), source(result)])
 
 
 def introduction(result: Figures) -> str:
@@ -237,6 +249,7 @@ def pages() -> list[tuple[Path, str]]:
     for page, result, content in (
         ("mpii.md", mpii[DEFAULT], tables_mpii.page),
         ("robustness.md", measured(ROBUSTNESS), tables_robustness.page),
+        ("trust.md", measured(TRUST), trust_page),
     ):
         out += [(ROOT / "docs" / page, content(result))] if result is not None else []
     return out
