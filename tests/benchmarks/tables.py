@@ -171,8 +171,10 @@ def short(result: Figures) -> str:
             a, whose = f["all"], NAMES.get(e, e) + ", Leeds" * (name == "lsp")
             rows.append([whose, a["before"], f"**{a['after']:.1f}**", a["harm"], with_harm(f.get("tinypose_twice"))])
     head = ["estimator", "before", "after", "harm", "TinyPose again"]
-    people = "\n".join(["OKS recall, percent, on photographs that were neither trained on nor used to choose (661 people of",
-                        "COCO val2017, 471 of Leeds Sports):"])  # fmt: skip
+    people = (
+        "OKS recall, percent, on photographs that were neither trained on nor used to choose\n"
+        "(661 people of COCO val2017, 471 of Leeds Sports):"
+    )
     return "\n\n".join([people, table(head, rows), source(result)])
 
 
