@@ -8,15 +8,16 @@ import cv2
 import torch
 
 from pose_refine import __version__
+from pose_refine.commands import _needs as needs
 from pose_refine.commands import (
     convert,
     demo,
     errors,
     evaluate,
     export,
+    fit,
     folder,
     info,
-    needs,
     publish,
     report,
     run,
@@ -27,9 +28,9 @@ from pose_refine.files.opencv import told
 from pose_refine.nn.backends import keep_memory
 
 log = logging.getLogger("pose_refine")
-COMMANDS = (demo, run, folder, video, report, evaluate, errors, convert, export, publish, info)
+COMMANDS = (demo, run, folder, video, report, evaluate, errors, fit, convert, export, publish, info)
 EPILOG = """\
-`pose-refine COMMAND --help` tells more, with examples. Results of info, evaluate and errors, and of -o -, go to
+`pose-refine COMMAND --help` tells more, with examples. Results of info, evaluate, errors and fit, and of -o -, go to
 standard output; all else is said on standard error. Nothing is overwritten without --overwrite.
 
 exit code: 0 all good; 1 bad input, or something failed; 2 bad arguments; 130 interrupted

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pose_refine.cli import main
-from pose_refine.commands import needs
+from pose_refine.commands import _needs as needs
 
 NEEDS = {
     "evaluate by OKS": ("pycocotools", ["evaluate", "--truth", "a", "--predictions", "b", "--metric", "oks"], "eval"),

@@ -3,6 +3,7 @@
 On training images the network is surer than it should be; that is why this is not part of the training loop.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -148,12 +149,13 @@ def without_neck(poses: Floats) -> Floats:
 
 
 @torch.inference_mode()
-def collect(network: Network, images: Tensor, people: People, inputs: Inputs) -> list[Cases]:
-    """Run the network on `inputs`; its cases with one, two and three views of each crop."""
+def collect(network: Network, images: Tensor, people: People, inputs: Inputs, *, bar: bool = True) -> list[Cases]:
+    """Run the network on `inputs`, with a progress bar; its cases with one, two and three views of each crop."""
     rows, shape = inputs.rows, (images.shape[1], images.shape[2])
     sigmas = torch.as_tensor(SIGMAS, device=images.device)
     parts: list[list[tuple[Tensor, ...]]] = [[] for _ in range(MOST_VIEWS)]
-    for part in tqdm(np.array_split(np.arange(len(rows)), max(1, len(rows) // 8)), desc="evidence", mininterval=5):
+    split = np.array_split(np.arange(len(rows)), max(1, len(rows) // 8))
+    for part in tqdm(split, desc="evidence", mininterval=5, disable=not bar):
         centres, heights, rotation = crop_boxes(inputs.shown[part], shape)
         matrices = crop_matrices(centres, heights, rotation)
         initial, others = in_crops(inputs.poses[part], inputs.others[part], matrices, images.device)
@@ -179,6 +181,22 @@ def collect(network: Network, images: Tensor, people: People, inputs: Inputs) ->
 
 
 @torch.inference_mode()
+def decide(decision: Decision, cases: Cases, trust: float = TRUST) -> tuple[Tensor, Tensor]:
+    """Where the joints are, (C, K, 2) crop pixels, and the logit of that being right (C, K)."""
+    quality, weight, right = decision(cases.features)
+    believed = torch.full((len(weight),), trust)
+    return blend(cases.places, torch.sigmoid(quality), weight, cases.features[..., GIVEN], believed), right
+
+
+def first_found(
+    decision: Decision, inputs: Inputs, cases: Cases, shape: tuple[int, int], trust: float = TRUST
+) -> tuple[Floats, Floats]:
+    """What is found at the first look, (R, K, 2) image pixels, and the crops' maps (R, 2, 3); arguments as of
+    `look_closer`."""
+    matrices = crop_matrices(*crop_boxes(inputs.shown, shape))
+    return to_image(decide(decision, cases, trust)[0].numpy(), matrices), matrices
+
+
 def look_closer(decision: Decision, people: People, inputs: Inputs, cases: Cases, shape: tuple[int, int]) -> Inputs:
     """What is shown the second time to those whose pose was far off, as in `Refiner.analyze`.
 
@@ -189,11 +207,7 @@ def look_closer(decision: Decision, people: People, inputs: Inputs, cases: Cases
         cases: What `collect` made of them.
         shape: Of the images, pixels.
     """
-    matrices = crop_matrices(*crop_boxes(inputs.shown, shape))
-    quality, weight, _ = decision(cases.features)
-    usual = torch.full((len(weight),), TRUST)
-    placed = blend(cases.places, torch.sigmoid(quality), weight, cases.features[..., GIVEN], usual)
-    found = to_image(placed.numpy(), matrices)
+    found, matrices = first_found(decision, inputs, cases, shape)
     everybody = np.full((len(people.area), *found.shape[1:]), np.nan, np.float32)
     everybody[inputs.rows] = found
     far = far_off(inputs.poses, found, matrices)
@@ -205,35 +219,61 @@ def join_cases(cases: list[Cases]) -> Cases:
     return Cases(*(torch.cat([getattr(c, field.name) for c in cases]) for field in fields(Cases)))
 
 
-def fit(decision: Decision, cases: Cases, *, steps: int = STEPS) -> None:
+def fit(
+    decision: Decision,
+    cases: Cases,
+    *,
+    steps: int = STEPS,
+    rate: float = RATE,
+    schedule: int | None = None,
+    after: Callable[[int], None] | None = None,
+) -> None:
     """Fit in place: the quality of each hypothesis, and whether the place that they give is right, by log-likelihood;
     and how they are averaged, by how similar to the truth that is, so that it is seldom worse than a good claim.
 
     Quality is learnt rather than the choice itself: a loss on the choice is flat between places that are far apart,
     and falls into "always the same". An image says the same seen in a mirror, so all cases count mirrored, too.
+
+    Args:
+        decision: What is fitted.
+        cases: What to.
+        steps: How many.
+        rate: Of learning, at first.
+        schedule: After how many steps that rate comes to 0; by default after all.
+        after: Is told each step that is done, from 1 on.
     """
-    optimizer = torch.optim.AdamW(decision.parameters(), lr=RATE, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    optimizer = torch.optim.AdamW(decision.parameters(), lr=rate, weight_decay=1e-3)
+    annealed = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, schedule or steps)
     cases = join_cases([cases, mirrored(cases)])
     decision.train()
-    for _ in tqdm(range(steps), desc="decision", mininterval=5):
-        some = some_of(cases, torch.randint(len(cases.features), (BATCH,)))
-        quality, weight, right = decision(some.features)
-        usual = torch.full((len(weight),), TRUST)
-        given, similar = some.features[..., GIVEN], near(distance(some, some.places))
-        result = near(distance(some, blend(some.places, torch.sigmoid(quality.detach()), weight, given, usual)))
-        choice = binary_cross_entropy_with_logits(quality, similar, reduction="none").mean(1)
-        is_right = (result.detach() >= RIGHT) & some.labelled
-        score = binary_cross_entropy_with_logits(right, is_right.float(), reduction="none")
-        spoilt = (similar[:, 0] >= RIGHT) * given * (similar[:, 0] - result).clamp_min(0)
-        on_mirror = some.doubled & (result.detach() >= WRONG)
-        scored = (some.labelled | on_mirror) & some.real[:, None]
-        loss = mean_where(choice + 1 - result + SPOILT * spoilt, some.labelled) + mean_where(score, scored)
+    for step in tqdm(range(steps), desc="decision", mininterval=5):
+        loss = loss_of(decision, some_of(cases, torch.randint(len(cases.features), (BATCH,))))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        schedule.step()
+        annealed.step()
+        if after is not None:
+            after(step + 1)
     decision.eval()
+
+
+def loss_of(decision: Decision, cases: Cases) -> Tensor:
+    """What `fit` makes small."""
+    quality, weight, right = decision(cases.features)
+    usual = torch.full((len(weight),), TRUST)
+    given, similar = cases.features[..., GIVEN], near(distance(cases, cases.places))
+    result = near(distance(cases, blend(cases.places, torch.sigmoid(quality.detach()), weight, given, usual)))
+    choice = binary_cross_entropy_with_logits(quality, similar, reduction="none").mean(1)
+    is_right, scored = outcomes(cases, result.detach())
+    score = binary_cross_entropy_with_logits(right, is_right.float(), reduction="none")
+    spoilt = (similar[:, 0] >= RIGHT) * given * (similar[:, 0] - result).clamp_min(0)
+    return mean_where(choice + 1 - result + SPOILT * spoilt, cases.labelled) + mean_where(score, scored)
+
+
+def outcomes(cases: Cases, similar: Tensor) -> tuple[Tensor, Tensor]:
+    """Which joints (C, K) are right, given how similar to the truth they are; and of which that is known."""
+    on_mirror = cases.doubled & (similar >= WRONG)
+    return (similar >= RIGHT) & cases.labelled, (cases.labelled | on_mirror) & cases.real[:, None]
 
 
 def mirrored(cases: Cases) -> Cases:
