@@ -14,8 +14,8 @@ from numpy.random import Generator
 from torch import Tensor
 
 from pose_refine._types import AnyArray, Floats
-from pose_refine.crops.batches import middles, nearest_others
-from pose_refine.crops.bodies import one_body
+from pose_refine.crops.batches import nearest_others
+from pose_refine.crops.bodies import middles, one_body
 from pose_refine.crops.geometry import KEPT, far_off
 from pose_refine.metrics.oks import THRESHOLDS
 from pose_refine.nn.model import GIVEN, TRUST, Decision, near, oks_distance
