@@ -237,5 +237,5 @@ def test_evaluating(photo_path, capsys):
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_examples_for_a_library_are_short(path):
-    long = {"refine_array.py", "refine_detectron2.py", "refine_on_ray.py", "refine_openpose.py"}
+    long = {"app.py", "refine_array.py", "refine_detectron2.py", "refine_on_ray.py", "refine_openpose.py"}
     assert path.name in long or len(path.read_text().splitlines()) < 25

@@ -10,8 +10,8 @@ MODULES = {
     ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted((SOURCE / "pose_refine").rglob("*.py"))
 }
-# Its methods know formats, and every format is built upon it.
-LATE = {"pose_refine.poses"}
+# Every format is built upon poses, whose methods know them; the command line sets up threads before torch is there.
+LATE = {"pose_refine.poses", "pose_refine.__main__"}
 
 
 def tree_of(path):

@@ -12,6 +12,7 @@ from scipy.io import savemat
 
 from pose_refine import Poses, formats, refine
 from pose_refine.formats import mpii
+from pose_refine.formats.common import documents
 from pose_refine.skeletons import SKELETONS
 
 PLAIN = settings(deadline=None, max_examples=60)
@@ -193,7 +194,7 @@ def test_mat(tmp_path):
     assert (people[1]["scale"], people[1]["center"]) == (1.5, [1.0, 2.0])
     assert json.loads(json.dumps(people)) == people
     assert mpii.read(people[:2]).keypoints[1, 9].tolist() == [6, 7.5]
-    assert [len(frame) for _, frame in formats.documents.frames(people)] == [2, 1]
+    assert [len(frame) for _, frame in documents.frames(people)] == [2, 1]
 
 
 def test_mat_of_one_person_without_scale(tmp_path):

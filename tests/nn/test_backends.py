@@ -57,6 +57,7 @@ def test_usable_device():
 
 FAULTS = """
 import resource, sys, torch
+import pose_refine.refiner  # as every command has it
 from pose_refine.nn.backends import keep_memory
 if sys.argv[1] == "keep":
     keep_memory()

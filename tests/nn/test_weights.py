@@ -17,7 +17,7 @@ from pose_refine.nn.model import Model
 from pose_refine.nn.network import NetworkConfig
 
 SHA256 = "0" * 64
-CONFIG = dict(format=2, name="tiny", joints=19, width=8, coarse=8, size=(256, 192), views=1, sha256=SHA256)  # noqa: C408
+CONFIG = dict(format=2, name="tiny", joints=19, width=8, coarse=8, size=(256, 192), views=1, trust=0.5, sha256=SHA256)  # noqa: C408
 BAD_CONFIGS = {
     "a later layout": CONFIG | {"format": 3},
     "an earlier layout": CONFIG | {"format": 1},
@@ -38,7 +38,7 @@ BAD_CONFIGS = {
     **{
         f"without {key}": {k: v for k, v in CONFIG.items() if k != key}
         for key in CONFIG
-        if key not in ("size", "views")
+        if key not in ("size", "views", "trust")
     },
 }
 NO_JSON = {"empty": b"", "truncated": b'{"format": 2', "not UTF-8": b"\xff\xfe", "YAML": b"name: tiny"}

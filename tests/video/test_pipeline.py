@@ -385,8 +385,8 @@ def test_poses_that_are_not_one_a_frame(name):
 def test_poses_that_cannot_be_read_name_their_frame():
     with pytest.raises(ValueError, match="frame 1: poses: expected shape"):
         list(Obedient().refine_video([IMAGE] * 2, [moving(1)[0], np.zeros((1, 17, 4))]))
-    with pytest.raises(TypeError, match=r"frame 0: poses: got Tensor.*cpu\(\).numpy"):
-        list(Obedient().refine_video([IMAGE], [torch.zeros(1, 17, 3)]))
+    with pytest.raises(TypeError, match=r"frame 0: poses: "):
+        list(Obedient().refine_video([IMAGE], [object()]))
 
 
 def test_the_real_network(refiner, photo, pose):
