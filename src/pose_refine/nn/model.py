@@ -25,8 +25,8 @@ from pose_refine.nn.network import Network, NetworkConfig, meant
 
 GIVEN = 0  # of what the decision sees of a joint: whether the pose claims it
 MOST_VIEWS, ALONE = 3, 1  # views of a crop, and which of them is shown no pose
-HYPOTHESES = 4  # where a joint may be: claimed, found, found while doubting the claim, found without it
-EVIDENCE = 43  # numbers a joint that the decision sees
+HYPOTHESES = 4  # where a joint may be: claimed, found, agreed upon by what is found with and without the claim, alone
+EVIDENCE = 50  # numbers a joint that the decision sees
 TRUST = 0.5  # how far initial poses are believed where nobody says, in [0, 1]
 # Trust -> so much better a place far from the claim must be, in expected similarity, for good joints to stay good: at 0
 # the claim never wins, at 1/4 it has no advantage, at 1/2 that of a judge who wants proof, at 1 nearly all there is.
@@ -42,7 +42,7 @@ class Evidence:
 
     Attributes:
         places: (B, HYPOTHESES, K, 2) crop pixels: claimed by the initial pose (equal to found where missing), found by
-            the network, found by it while it doubts the claim, found by it where it does not know the claim.
+            the network, found by the mean of this answer and the next, found by it where it does not know the claim.
         features: (B, K, EVIDENCE).
     """
 
@@ -74,19 +74,22 @@ class Prompt(NamedTuple):
 def look(
     network: Network, image: Tensor, prompt: Prompt, dtype: torch.dtype = torch.float32, *, views: int = 1
 ) -> Evidence:
-    """Look at crops (B, 3, H, W) with the poses that are shown, once believing them and once in doubt, and judge the
-    initial poses by what is found: the same ones at first, better ones the second time.
+    """Look at crops (B, 3, H, W) with the poses that are shown, and judge the initial poses by what is found: the same
+    ones at first, better ones the second time. With one view it is done twice, the second time in doubt of the pose.
 
     With two `views`, also at their mirror images, without any pose: what is found there owes nothing to the claim. With
     three, at these with the pose as well, and the mean of both answers counts: the flip test of stacked hourglasses
     (Newell et al. 2016). Each costs as much as the first.
     """
-    return gather_evidence(combined(heat_maps(network, image, prompt, dtype, views=views)), prompt, views)
+    found = heat_maps(network, image, prompt, dtype, views=views, doubt=views == 1)
+    return gather_evidence(combined(found), prompt, views)
 
 
-def heat_maps(network: Network, image: Tensor, prompt: Prompt, dtype: torch.dtype, *, views: int) -> list[Tensor]:
+def heat_maps(
+    network: Network, image: Tensor, prompt: Prompt, dtype: torch.dtype, *, views: int, doubt: bool
+) -> list[Tensor]:
     """What the network says of each view: logits (L, B, K, h, w), float32, as they lie in the crop itself; believing
-    the pose and in doubt (L = 2), or where it is shown none (L = 1).
+    the pose (L = 1), or with `doubt` also in doubt (L = 2) where a pose is shown.
 
     Only the last layers run twice for doubt: it touches the fine pose maps alone.
     """
@@ -103,7 +106,7 @@ def heat_maps(network: Network, image: Tensor, prompt: Prompt, dtype: torch.dtyp
         context = network.context(image, pose8, pose4)
         for view in range(views):
             rows = slice(view * count, (view + 1) * count)
-            asked = beliefs if view != ALONE else beliefs[:1]
+            asked = beliefs if doubt and view != ALONE else beliefs[:1]
             maps = network.answers((context[0][rows], context[1][rows]), pose4[rows], asked)
             told = meant(maps, prompt.mpii).float()
             found.append(mirrored_back(told) if view else told)
@@ -111,10 +114,15 @@ def heat_maps(network: Network, image: Tensor, prompt: Prompt, dtype: torch.dtyp
 
 
 def combined(found: list[Tensor]) -> Tensor:
-    """Of `heat_maps`: believing, in doubt, and without the pose, (3, B, K, h, w). With one view, the third are those in
-    doubt once more; with three, the first two are means."""
-    posed = found[0] if len(found) < MOST_VIEWS else (found[0] + found[2]) / 2
-    return torch.cat([posed, found[ALONE] if len(found) > ALONE else posed[1:]])
+    """Of `heat_maps`: believing the pose, without it, and the mean of both between them, (3, B, K, h, w). With one view
+    the other two are those in doubt; with three, the first is a mean, too.
+
+    A mean of logits is a product of what both hold likely: it is precise where they agree, and nobody's alone.
+    """
+    if len(found) <= ALONE:
+        return torch.cat([found[0], found[0][1:]])
+    posed = found[0][:1] if len(found) < MOST_VIEWS else (found[0][:1] + found[2][:1]) / 2
+    return torch.cat([posed, (posed + found[ALONE]) / 2, found[ALONE]])
 
 
 def gather_evidence(logits: Tensor, prompt: Prompt, views: int) -> Evidence:
@@ -128,17 +136,20 @@ def gather_evidence(logits: Tensor, prompt: Prompt, views: int) -> Evidence:
     logits = logits.contiguous()  # from channels last, once
     probability = probability_of(logits)
     points, peak = peaks(probability)
-    found, doubted, alone = points
+    looks = range(len(points))
+    pairs = [(one, other) for one in looks for other in range(one)]
     missing = torch.isnan(initial[..., 0])
-    claimed = torch.where(missing[..., None], found, initial)
-    places = torch.stack([claimed, found, doubted, alone], 1)
+    claimed = torch.where(missing[..., None], points[0], initial)
+    places = torch.stack([claimed, *points], 1)
     given = (~missing).float()
+    always = torch.ones_like(given)
     # (3 maps, B, K, 4 places): how likely each of the looks holds each of the places
-    seen = mass_at(probability, places.transpose(1, 2).expand(3, -1, -1, -1, -1))
+    seen = mass_at(probability, places.transpose(1, 2).expand(len(points), -1, -1, -1, -1))
     apart = oks_distance(
-        torch.stack([found, doubted, alone, found, found]), torch.stack([claimed, claimed, claimed, doubted, alone])
+        torch.stack([*points, *(points[one] for one, _ in pairs)]),
+        torch.stack([claimed for _ in looks] + [points[other] for _, other in pairs]),
     ).clamp(max=FAR)
-    if_given = torch.stack([given, given, given, torch.ones_like(given), torch.ones_like(given)])
+    if_given = torch.stack([given for _ in looks] + [always for _ in pairs])
     close, theirs = near(apart), taken(places, others)
     kept = near(oks_distance(prompt.shown, claimed)).nan_to_num(0) * given  # 1 at the first look, where it was shown
     detail = torch.log2(prompt.detail).clamp(-MOST_SHRUNK, 0) / MOST_SHRUNK
@@ -147,10 +158,7 @@ def gather_evidence(logits: Tensor, prompt: Prompt, views: int) -> Evidence:
         given,
         *peak,
         *(seen[..., 0] * given),
-        seen[0, ..., 2],
-        seen[0, ..., 3],
-        seen[1, ..., 1],
-        seen[2, ..., 1],
+        *(seen[one, ..., 1 + other] for one in looks for other in looks if one != other),
         *entropy(logits, probability) / 5,
         *torch.log1p(apart) * if_given,
         *close * if_given,
@@ -160,8 +168,8 @@ def gather_evidence(logits: Tensor, prompt: Prompt, views: int) -> Evidence:
         detail[:, None].expand_as(given),
         twins[:, 0] * given,
         *twins[:, 1:].unbind(1),
-        *mean_over_joints(close, if_given)[[0, 1, 2, 4]],
-        *mean_over_joints(peak[[0, 2]], torch.ones_like(given)),
+        *mean_over_joints(close, if_given),
+        *mean_over_joints(peak, always),
         mean_over_joints(kept, given),
         *(torch.full_like(given, float(views >= n)) for n in (2, 3)),
     ]

@@ -166,7 +166,7 @@ def collect(network: Network, images: Tensor, people: People, inputs: Inputs, *,
             detail = np.minimum(detail, np.float32(1 / inputs.coarse))
         mpii, trust = people.mpii[rows[part]], np.full(len(part), TRUST, np.float32)
         told = Prompt(initial, others, seen, *(torch.as_tensor(v, device=images.device) for v in (detail, mpii, trust)))
-        found = heat_maps(network, crops, told, torch.float32, views=MOST_VIEWS)
+        found = heat_maps(network, crops, told, torch.float32, views=MOST_VIEWS, doubt=True)
         truth = torch.as_tensor(to_crop(people.keypoints[rows[part]], matrices), device=images.device)
         scale = np.sqrt(people.area[rows[part]]) * CROP_HEIGHT / heights
         unit = 2 * sigmas * torch.as_tensor(scale, dtype=torch.float32, device=images.device)[:, None]
