@@ -68,12 +68,18 @@ class ByPyAV:
         self._container.close()
 
 
-def encoder(path: Path, fps: float, size: tuple[int, int]) -> Encoder:
-    """The best that is there; tells where that is one whose videos browsers do not play."""
+def _pyav() -> Any:
+    """The package av; None where it is not installed."""
     try:
         import av
     except ImportError:
-        av = None
+        return None
+    return av
+
+
+def encoder(path: Path, fps: float, size: tuple[int, int]) -> Encoder:
+    """The best that is there; tells where that is one whose videos browsers do not play."""
+    av = _pyav()
     codec = next((name for name in FOR_BROWSERS if av is not None and name in av.codecs_available), None)
     if codec is not None:
         return ByPyAV(av, codec, path, fps, size)
