@@ -44,11 +44,7 @@ def exported(tmp_path_factory):
 @pytest.fixture(scope="session")
 def golden_files_folder(tmp_path_factory):
     """The official tools' numbers on synthetic data, and that data."""
-    if golden_files.ARCHIVE.is_file():
-        return golden_files.unpack(tmp_path_factory.mktemp("golden"))
-    if not (SHARED / "golden").is_dir():
-        pytest.skip(f"needs {golden_files.ARCHIVE.name}, which is not packed yet, or the folder ../shared/golden")
-    return SHARED / "golden"
+    return golden_files.unpack(tmp_path_factory.mktemp("golden"))
 
 
 @pytest.fixture(scope="session")
