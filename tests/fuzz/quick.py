@@ -9,7 +9,9 @@ from fakes.weights import tiny_model
 from pose_refine import Refiner
 from pose_refine.nn.model import Model
 from pose_refine.nn.network import NetworkConfig
+from pose_refine.nn.onnx_model import OnnxModel, to_onnx
 from pose_refine.nn.predictor import Predictor
+from pose_refine.nn.weights import save
 
 
 class Quick(Model):
@@ -32,6 +34,13 @@ def quick_refiner():
 def tiny_refiner():
     """One with a true network, untrained and as small as can be."""
     return Refiner(Predictor(partial(tiny_model, width=1, coarse=1, size=(32, 32)), device="cpu"))
+
+
+def exported_refiner(folder):
+    """The same, exported, by ONNX Runtime; `folder` is for its weights."""
+    model = tiny_model(width=1, coarse=1, size=(32, 32))
+    data = to_onnx(model, save(model, "tiny", folder))
+    return Refiner(Predictor(partial(OnnxModel, data, torch.device("cpu")), device="cpu"))
 
 
 def picture(height, width, seed=0):

@@ -23,6 +23,7 @@ LARGEST_LAYER, LARGEST_KEPT = 32 << 20, 96 << 20
 ONNX_BATCH = 4  # people at once, for each thread of ONNX Runtime
 Load = Callable[[], Model | OnnxModel]
 _largest_layer = LARGEST_LAYER if platform.libc_ver()[0] == "glibc" else LARGEST_KEPT
+_process = os.getpid()
 
 
 def keep_memory() -> None:
@@ -40,6 +41,18 @@ def keep_memory() -> None:
         _largest_layer = LARGEST_KEPT
     except (OSError, AttributeError):
         pass  # another libc: slower, and right
+
+
+def mind_fork() -> None:
+    """To be called before torch computes: in a process that was forked, it computes on one thread from now on.
+
+    A fork copies the memory of OpenMP's threads but not the threads, and the child would wait for them for ever. One
+    thread is what torch's DataLoader gives its workers, too; who sets more after the first call, keeps them.
+    """
+    global _process
+    if _process != os.getpid():
+        _process = os.getpid()
+        torch.set_num_threads(1)
 
 
 def usable_device(device: str | torch.device | None) -> torch.device:

@@ -1,6 +1,7 @@
 """The engine: crops and poses in, joints out, in batches, wherever the model runs."""
 
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from copy import deepcopy
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Predictor:
-    """A model on its device. It keeps nothing of a call: threads may share one, and it can be pickled.
+    """A model on its device. It keeps nothing of a call: threads may share one, it can be pickled, and forked.
 
     Args:
         load: Gives the model, on the CPU, or an OnnxModel for `device`; called once, when it is first needed.
@@ -48,21 +49,22 @@ class Predictor:
             raise ValueError(f"dtype must be one of {DTYPES}, got {dtype!r}")
         self.device = backends.usable_device(device)
         self._load = load
-        self._lock = threading.Lock()
+        self._process, self._lock = os.getpid(), threading.Lock()
         self._loaded: Model | OnnxModel | None = None
+        self._of_parent: OnnxModel | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and deepcopy: a torch model that was loaded travels, by way of the CPU; others are loaded anew."""
         with self._lock:
             state, model = vars(self).copy(), self._loaded
-        del state["_lock"]
+        del state["_lock"], state["_of_parent"]
         travels = isinstance(model, Model)
         state["_loaded"] = deepcopy(model).cpu() if isinstance(model, Model) and self.device.type != "cpu" else model
         return {**state, "_load": None} if travels else {**state, "_loaded": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._lock = threading.Lock()
+        self._process, self._lock, self._of_parent = os.getpid(), threading.Lock(), None
         if self._loaded is not None:
             self._loaded = self._on_device(self._loaded)
 
@@ -71,9 +73,19 @@ class Predictor:
             return model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
         return model
 
+    def _after_fork(self) -> None:
+        """A lock may have been copied locked. Of ONNX Runtime's threads only the memory is here: it is loaded anew, and
+        the copy is kept, as its end would wait for them."""
+        self._process, self._lock = os.getpid(), threading.Lock()
+        if isinstance(self._loaded, OnnxModel):
+            self._of_parent, self._loaded = self._loaded, None
+
     @property
     def model(self) -> Model | OnnxModel:
         """The model, loaded when it is first asked for."""
+        backends.mind_fork()
+        if self._process != os.getpid():
+            self._after_fork()
         with self._lock:  # two threads must not load it twice
             if self._loaded is None:
                 model = self._load()
