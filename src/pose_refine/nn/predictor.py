@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from pose_refine.skeletons import NETWORK
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 log = logging.getLogger(__name__)
+_predictors: "WeakSet[Predictor]" = WeakSet()  # all that a fork would copy
+_of_parents: list[OnnxModel] = []  # never freed, see `Predictor.forked`
 
 
 class Predictor:
@@ -49,43 +52,46 @@ class Predictor:
             raise ValueError(f"dtype must be one of {DTYPES}, got {dtype!r}")
         self.device = backends.usable_device(device)
         self._load = load
-        self._process, self._lock = os.getpid(), threading.Lock()
+        self._lock = threading.Lock()
         self._loaded: Model | OnnxModel | None = None
-        self._of_parent: OnnxModel | None = None
+        _predictors.add(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and deepcopy: a torch model that was loaded travels, by way of the CPU; others are loaded anew."""
         with self._lock:
             state, model = vars(self).copy(), self._loaded
-        del state["_lock"], state["_of_parent"]
+        del state["_lock"]
         travels = isinstance(model, Model)
         state["_loaded"] = deepcopy(model).cpu() if isinstance(model, Model) and self.device.type != "cpu" else model
         return {**state, "_load": None} if travels else {**state, "_loaded": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._process, self._lock, self._of_parent = os.getpid(), threading.Lock(), None
+        self._lock = threading.Lock()
         if self._loaded is not None:
             self._loaded = self._on_device(self._loaded)
+        _predictors.add(self)
 
     def _on_device(self, model: Model | OnnxModel) -> Model | OnnxModel:
         if isinstance(model, Model):
             return model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
         return model
 
-    def _after_fork(self) -> None:
-        """A lock may have been copied locked. Of ONNX Runtime's threads only the memory is here: it is loaded anew, and
-        the copy is kept, as its end would wait for them."""
-        self._process, self._lock = os.getpid(), threading.Lock()
+    def forked(self) -> None:
+        """Make a process's copy of its parent's predictor usable; called as it starts.
+
+        A lock may have been copied locked. Of ONNX Runtime's threads only the memory is here: it is loaded anew, and
+        the copy is kept, as its end would wait for them.
+        """
+        self._lock = threading.Lock()
         if isinstance(self._loaded, OnnxModel):
-            self._of_parent, self._loaded = self._loaded, None
+            _of_parents.append(self._loaded)
+            self._loaded = None
 
     @property
     def model(self) -> Model | OnnxModel:
         """The model, loaded when it is first asked for."""
         backends.mind_fork()
-        if self._process != os.getpid():
-            self._after_fork()
         with self._lock:  # two threads must not load it twice
             if self._loaded is None:
                 model = self._load()
@@ -132,3 +138,13 @@ class Predictor:
         with backends.own_precision(place):
             found, score = model(batch.crops(place), prompt, self.dtype)
             return torch.cat([to_image(found, upload(batch.matrices, place)), score[..., None]], -1)
+
+
+def _in_child() -> None:
+    """Before any thread of a forked process can run."""
+    for predictor in _predictors:
+        predictor.forked()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_in_child)
