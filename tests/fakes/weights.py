@@ -19,10 +19,12 @@ def lively(network):
     torch's own shrink it from layer to layer, as if there were batch norms; and those of the layers that poses and the
     head's answer go through are zero before training.
     """
-    for parameter in network.trunk.parameters():
-        if parameter.ndim == 4:
-            parameter.mul_(3**0.5)
-    for layer in (network.pose4.write, network.pose8.write, network.head.out, network.image_only):
+    for trunk in (network.trunk, network.alone.trunk):
+        for parameter in trunk.parameters():
+            if parameter.ndim == 4:
+                parameter.mul_(3**0.5)
+    entrances = [network.pose4, network.pose8, network.alone.others4, network.alone.others8]
+    for layer in [network.head.out, network.image_only, network.alone.out, *(each.write for each in entrances)]:
         torch.nn.init.normal_(layer.weight, std=0.5)
     return network
 

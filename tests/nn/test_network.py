@@ -13,7 +13,8 @@ from pose_refine.skeletons import NETWORK
 def network_of(**shape):
     """As training starts, but for the trunk and what reads it, which are as if they were published."""
     network = lively(tiny_model(**shape).network)
-    for layer in (network.pose4.write, network.pose8.write, network.head.out):
+    entrances = network.pose4, network.pose8, network.alone.others4, network.alone.others8
+    for layer in (network.head.out, *(each.write for each in entrances)):
         torch.nn.init.zeros_(layer.weight)
     return network
 
@@ -130,12 +131,33 @@ def test_the_prior_is_linear_in_belief(one, other):
 def test_every_new_layer_can_learn_from_the_start():
     """Zero layers must not cut off what lies before them for ever: their own gradients are not zero."""
     network = network_of()
-    network(*random_input()).square().mean().backward()
+    (network(*random_input()) + network.alone(*random_input())).square().mean().backward()
     zeros = {name for name, p in network.named_parameters() if not p.any()}
     assert {"pose4.write.weight", "pose8.write.weight", "head.out.weight"} <= zeros
     for name, parameter in network.named_parameters():
-        if name in zeros or name.startswith(("prior", "image_only", "trunk")):
+        if name in zeros or name.startswith(("prior", "image_only", "trunk", "alone.trunk", "alone.out")):
             assert parameter.grad.abs().max() > 0, name
+
+
+@torch.inference_mode()
+def test_the_unprompted_network_sees_the_image_and_the_people_nearby_alone():
+    """Of the pose maps it reads the others' half; before training not even these."""
+    image, pose8, pose4 = random_input(batch=2)
+    own, others = (pose8.clone(), pose4.clone()), (pose8.clone(), pose4.clone())
+    for maps in own:
+        maps[:, :19] = 0
+    for maps in others:
+        maps[:, 19:] = 0
+    network = trained().alone
+    maps = network(image, pose8, pose4)
+    assert maps.shape == (2, 33, 16, 24)
+    assert torch.equal(network(image, *own), maps)
+    assert not torch.allclose(network(image, *others), maps, atol=1e-3)
+    assert not torch.allclose(network(-image, pose8, pose4), maps, atol=1e-3)
+    untrained = network_of().alone
+    assert torch.equal(untrained(image, *others), untrained(image, pose8, pose4))
+    fine, _ = untrained.trunk.read(*untrained.trunk.enter(image))
+    assert torch.equal(untrained(image, pose8, pose4), untrained.out(fine))
 
 
 def numbered(joints=19, people=1):

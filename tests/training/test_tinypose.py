@@ -106,8 +106,29 @@ def test_only_the_trunk_and_what_reads_it_are_copied(file):
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     load_start(network, file)
     changed = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
-    expected = {name for name in before if name.startswith(("trunk.", "image_only."))}
-    assert changed == expected
+    published = ("trunk.", "image_only.", "alone.trunk.", "alone.out.")
+    assert changed == {name for name in before if name.startswith(published)}
+
+
+def test_each_part_may_start_from_a_file_of_its_own(published, file, tmp_path):
+    """Without one, both start from the same."""
+    other = write_onnx(tmp_path / "other.onnx", [(2 * weight, bias) for weight, bias in published.layers])
+    network, apart, swapped = network_of(), network_of(), network_of()
+    load_start(network, file)
+    load_start(apart, file, other)
+    load_start(swapped, other, file)
+    for name, tensor in network.trunk.state_dict().items():
+        assert torch.equal(network.alone.trunk.state_dict()[name], tensor)
+    for one, same, different in [(network, apart, swapped), (network.alone, swapped.alone, apart.alone)]:
+        assert torch.equal(one.trunk.stem.weight, same.trunk.stem.weight)
+        assert not torch.equal(one.trunk.stem.weight, different.trunk.stem.weight)
+    assert torch.equal(network.alone.out.weight, network.image_only.weight)
+
+
+def test_a_weights_folder_has_all_parts(file, tmp_path):
+    weights.save(tiny_model(), "tiny", tmp_path)
+    with pytest.raises(ValueError, match=r"expected nothing beside it, got .*\.onnx"):
+        load_start(network_of(), tmp_path, file)
 
 
 def test_layers_are_read_by_number_wherever_their_nodes_lie(published, file, tmp_path):

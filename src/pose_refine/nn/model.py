@@ -77,9 +77,10 @@ def look(
     """Look at crops (B, 3, H, W) with the poses that are shown, and judge the initial poses by what is found: the same
     ones at first, better ones the second time. With one view it is done twice, the second time in doubt of the pose.
 
-    With two `views`, also at their mirror images, without any pose: what is found there owes nothing to the claim. With
-    three, at these with the pose as well, and the mean of both answers counts: the flip test of stacked hourglasses
-    (Newell et al. 2016). Each costs as much as the first.
+    With two `views`, another network looks at their mirror images, without the pose: what it finds owes nothing to
+    the claim, and little to the first network's errors. With three, the first looks at these with the pose as well, and
+    the mean of both answers counts: the flip test of stacked hourglasses (Newell et al. 2016). Each costs about as much
+    as the first.
     """
     found = heat_maps(network, image, prompt, dtype, views=views, doubt=views == 1)
     return gather_evidence(combined(found), prompt, views)
@@ -93,24 +94,23 @@ def heat_maps(
 
     Only the last layers run twice for doubt: it touches the fine pose maps alone.
     """
-    shown, others, count = prompt.shown, prompt.others, image.shape[0]
+    shown, others = prompt.shown, prompt.others
+    posed = max(1, views - 1) * image.shape[0]  # images with the pose; those without come last
     if views > 1:  # as one batch: a person alone leaves a device half idle
         image = torch.cat([image, *[image.flip(3)] * (views - 1)])
-        shown = torch.cat([shown, torch.full_like(shown, torch.nan), mirrored(shown)][:views])
-        others = torch.cat([others, mirrored(others), mirrored(others)][:views])
-    image, pose8, pose4 = network_inputs(image, shown, others, network.config.size)
+        shown = torch.cat([*[shown, mirrored(shown)][: views - 1], torch.full_like(shown, torch.nan)])
+        others = torch.cat([others, *[mirrored(others)] * (views - 1)])
+    inputs = network_inputs(image, shown, others, network.config.size)
+    own, rest = ([each[part] for each in inputs] for part in (slice(posed), slice(posed, None)))
     # made on the device: nothing is copied there
-    beliefs = torch.linspace(1, DOUBT, 2, dtype=pose4.dtype, device=pose4.device)[:, None]
-    found = []
+    beliefs = torch.linspace(1, DOUBT, 1 + doubt, dtype=own[2].dtype, device=image.device)[:, None]
     with nullcontext() if dtype == torch.float32 else torch.autocast(image.device.type, dtype):
-        context = network.context(image, pose8, pose4)
-        for view in range(views):
-            rows = slice(view * count, (view + 1) * count)
-            asked = beliefs if doubt and view != ALONE else beliefs[:1]
-            maps = network.answers((context[0][rows], context[1][rows]), pose4[rows], asked)
-            told = meant(maps, prompt.mpii).float()
-            found.append(mirrored_back(told) if view else told)
-    return found
+        answers = network.answers(network.context(*own), own[2], beliefs)
+        maps = list(torch.split(answers, len(prompt.shown), 1))
+        if views > 1:
+            maps.insert(ALONE, network.alone(*rest)[None])
+    told = [meant(each, prompt.mpii).float() for each in maps]
+    return [mirrored_back(each) if view else each for view, each in enumerate(told)]
 
 
 def combined(found: list[Tensor]) -> Tensor:

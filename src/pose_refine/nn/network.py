@@ -2,7 +2,8 @@
 
 The trunk is PP-TinyPose's (see `trunk`), so that training starts from a network that already finds people. What this
 project adds are the paths by which the initial pose enters (PoseRefiner, Fieraru et al. 2018, feeds the pose as input
-channels): early, so that the trunk knows who is meant, and late, where the answer is made.
+channels): early, so that the trunk knows who is meant, and late, where the answer is made. A second network of the same
+kind is told of the people nearby alone: no claim can mislead it, and it has errors of its own.
 """
 
 from dataclasses import dataclass
@@ -56,12 +57,12 @@ def largest_layer(config: NetworkConfig) -> int:
 
 
 class PoseEntrance(nn.Module):
-    """The initial pose, and those of the people nearby, enter the trunk. Zero at first: training starts as plain
-    PP-TinyPose."""
+    """Maps of the initial pose, and of those of the people nearby, enter the trunk. Zero at first: training starts as
+    plain PP-TinyPose."""
 
-    def __init__(self, joints: int, outputs: int) -> None:
+    def __init__(self, maps: int, outputs: int) -> None:
         super().__init__()
-        self.read = conv(2 * joints, STEM, 3)
+        self.read = conv(maps, STEM, 3)
         self.write = conv(STEM, outputs)
         nn.init.zeros_(self.write.weight)
         nn.init.zeros_(self.write.bias)  # type: ignore[arg-type]
@@ -127,8 +128,8 @@ def upsample(x: Tensor, scale: float) -> Tensor:
     return F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)
 
 
-class Network(nn.Module):
-    """Crops and initial poses to heat maps.
+class Unprompted(nn.Module):
+    """Crops to heat maps, whatever pose was claimed; the poses of the people nearby say who is not meant.
 
     Args:
         config: The shape.
@@ -136,13 +137,40 @@ class Network(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
+        self.joints = config.joints
+        self.trunk = Trunk()
+        self.others4, self.others8 = (PoseEntrance(config.joints, width) for width in WIDTHS[:2])
+        self.out = conv(WIDTHS[0], config.maps)
+
+    def forward(self, image: Tensor, pose8: Tensor, pose4: Tensor) -> Tensor:
+        """Heat maps; arguments and what it returns as of `Network.forward`. One's own maps are not looked at."""
+        x4, x8 = self.trunk.enter(image)
+        x4, x8 = x4 + self.others4(pose4[:, self.joints :]), x8 + self.others8(pose8[:, self.joints :])
+        fine, _ = self.trunk.read(x4, x8)
+        logits: Tensor = self.out(fine)
+        return logits
+
+
+class Network(nn.Module):
+    """Crops and initial poses to heat maps.
+
+    Args:
+        config: The shape.
+
+    Attributes:
+        alone: Tells what it finds without the pose; `forward` does not need it.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
         self.config = config
         self.trunk = Trunk()
-        self.pose4, self.pose8 = (PoseEntrance(config.joints, width) for width in WIDTHS[:2])
+        self.pose4, self.pose8 = (PoseEntrance(2 * config.joints, width) for width in WIDTHS[:2])
         self.image_only = conv(WIDTHS[0], config.maps)
         self.head = Head(config)
         # How much a claimed joint counts by itself, in logits: the prior of a Bayesian product, learnt a map.
         self.prior = nn.Parameter(torch.full((config.maps, 1, 1), 2.0))
+        self.alone = Unprompted(config)
 
     def context(self, image: Tensor, pose8: Tensor, pose4: Tensor) -> Context:
         """All that does not depend on how far one's own pose is believed; arguments as of `forward`."""

@@ -17,7 +17,7 @@ weights folder ("export").
 """
 EPILOG = """\
 example:
-  python -m pose_refine.training train --data DATA --init tinypose_v1.onnx --out runs/base
+  python -m pose_refine.training train --data DATA --init tinypose_v1.onnx --init-alone tinypose_v2.onnx --out runs/base
   python -m pose_refine.training export --data DATA --run runs/base --name base --to weights/base
   torchrun --nproc-per-node 8 -m pose_refine.training train --batch 256 --data DATA ...  # eight GPUs, or processes
 
@@ -78,6 +78,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder with the training sets (see below)")
     add("--init", type=Path, required=True, help="PP-TinyPose (ONNX), or a weights folder to go on from")
+    add("--init-alone", type=Path, help="another PP-TinyPose, for the part that is shown no pose (default: the same)")
     add("--out", type=Path, required=True, help="folder of the run; resumed if it holds a checkpoint")
     add("--device", default=default_device(), help="default: %(default)s")
     add("--without", nargs="+", default=(), metavar="ESTIMATOR", help="leave these predictions out")

@@ -25,7 +25,7 @@ from pose_refine.training.tinypose import load_start
 
 log = logging.getLogger(__name__)
 
-FRESH = ("pose4.", "pose8.", "head.", "prior")  # what PP-TinyPose did not have learns faster
+FRESH = ("pose4.", "pose8.", "head.", "prior", "alone.others")  # what PP-TinyPose did not have learns faster
 TARGET_SIGMA = 0.875  # cells: nearly one, so that the softmax has something to be precise about
 OKS_WEIGHT = 0.5  # of 1 - OKS of the decoded joints, beside the cross-entropy
 LIMB_WEIGHT = 0.3  # of finding a joint that is not to be seen on its mirror image
@@ -42,6 +42,7 @@ class Settings:
     Attributes:
         data: Folder with coco/, mpii/, lsp_extended/, jhmdb/ and predictions/.
         init: PP-TinyPose's ONNX file, or a weights folder to go on from.
+        init_alone: Another such file for the part that is told nothing of the pose; None for the same.
         out: Folder of the run: checkpoint.pt, log.jsonl.
         width: Channels of the head at stride 4.
         height: At which crops are looked at, pixels, and
@@ -76,6 +77,7 @@ class Settings:
     rate_fresh: float = 8e-4
     rate_trunk: float = 1.5e-4
     without: tuple[str, ...] = ()
+    init_alone: Path | None = None
 
 
 def taught(truth: Tensor, mpii: Tensor) -> Tensor:
@@ -133,20 +135,23 @@ def parameter_groups(network: Network, settings: Settings) -> list[dict[str, Any
 def step_once(
     network: Network, optimizer: torch.optim.Optimizer, batch: Batch, settings: Settings, rate: float
 ) -> list[float]:
-    """One update; returns the losses."""
+    """One update of both parts, which share nothing; returns the first one's losses."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group["rate"]
     image, pose8, pose4 = network_inputs(batch.image, batch.initial, batch.others, network.config.size)
     with torch.autocast(settings.device.split(":")[0], torch.bfloat16, enabled=settings.bf16):
         logits = network.answers(network.context(image, pose8, pose4), pose4, batch.trust[None])[0]
-    entropy, oks, doubled = losses(logits, batch)
+        alone = network.alone(image, pose8, pose4)
     optimizer.zero_grad(set_to_none=True)
-    (entropy + OKS_WEIGHT * oks + LIMB_WEIGHT * doubled).backward()  # type: ignore[no-untyped-call]
-    trained = list(network.parameters())
-    distributed.sum_gradients(trained)
-    torch.nn.utils.clip_grad_norm_(trained, CLIP)
+    found = [torch.stack(losses(each, batch)) for each in (logits, alone)]
+    weight = torch.tensor([1.0, OKS_WEIGHT, LIMB_WEIGHT], device=alone.device)
+    (weight * (found[0] + found[1])).sum().backward()  # type: ignore[no-untyped-call]
+    distributed.sum_gradients(list(network.parameters()))
+    for alone_part in (False, True):  # neither is held back by the other's gradients
+        own = [p for name, p in network.named_parameters() if name.startswith("alone.") == alone_part]
+        torch.nn.utils.clip_grad_norm_(own, CLIP)
     optimizer.step()
-    told: list[float] = distributed.total(torch.stack([entropy, oks, doubled]).detach()).tolist()
+    told: list[float] = distributed.total(found[0].detach()).tolist()
     return told
 
 
@@ -192,7 +197,7 @@ def train(settings: Settings) -> Network:
     watched = np.random.default_rng(0).permutation(rows_held)[: settings.watch_people]
 
     network = Network(NetworkConfig(width=settings.width, size=(settings.height, settings.across)))
-    load_start(network, settings.init)
+    load_start(network, settings.init, settings.init_alone)
     network = network.to(settings.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average: Network = deepcopy(network).requires_grad_(False)
     optimizer = torch.optim.AdamW(parameter_groups(network, settings), weight_decay=1e-4)

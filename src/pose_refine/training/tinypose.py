@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pose_refine._types import AnyArray
-from pose_refine.nn.network import COCO_JOINTS, LIMB_JOINTS, Network
+from pose_refine.nn.network import COCO_JOINTS, LIMB_JOINTS, Network, NetworkConfig
 from pose_refine.nn.trunk import STEM, Blocks, Exchange, Separable, Trunk, Unit
 from pose_refine.nn.weights import TENSORS, read_config
 
@@ -143,41 +143,50 @@ def children(modules: nn.Module, kind: type[Kind]) -> list[Kind]:
     return [module for module in modules.children() if isinstance(module, kind)]
 
 
-def load_start(network: Network, path: Path) -> None:
+def load_start(network: Network, path: Path, alone: Path | None = None) -> None:
     """Copy PP-TinyPose, or a whole refiner's network, into `network`, in place.
 
     Args:
         network: To be trained.
         path: PP-TinyPose as an ONNX file (batch norms folded in), or a weights folder of the same shape.
+        alone: Another such file, for the part that is told nothing of the pose; by default the same.
 
     Raises:
-        ValueError: The file or folder is of another network.
+        ValueError: The file or folder is of another network; two are given, and the first is a folder.
     """
     if path.is_dir():
+        if alone is not None:
+            raise ValueError(f"{path}: a weights folder has all parts: expected nothing beside it, got {alone}")
         if read_config(path).network() != network.config:
             raise ValueError(f"{path}: expected weights of the shape {network.config}, got {read_config(path)}")
         tensors = load_file(path / TENSORS)
         own = {n.removeprefix("network."): t.float() for n, t in tensors.items() if n.startswith("network.")}
         network.load_state_dict(own)
         return
+    copy_published(path, network.trunk, network.image_only, network.config)
+    copy_published(alone or path, network.alone.trunk, network.alone.out, network.config)
+
+
+def copy_published(path: Path, trunk: Trunk, out: nn.Conv2d, config: NetworkConfig) -> None:
+    """Copy PP-TinyPose into a trunk and what reads it; errors as of `load_start`."""
     copier = Copier(read_layers(path))
     try:
-        copier.trunk(network.trunk)
+        copier.trunk(trunk)
         weight, bias = next(copier.layers)
     except (RuntimeError, IndexError, KeyError, ValueError, StopIteration) as error:
         raise ValueError(f"{path}: expected PP-TinyPose with batch norms folded in: {error}") from error
-    normalize(network.trunk.stem)
-    begin(network, weight, bias)
+    normalize(trunk.stem)
+    begin(out, config, weight, bias)
 
 
 @torch.no_grad()
-def begin(network: Network, weight: Tensor, bias: Tensor) -> None:
-    """Let the network's own maps, and those of MPII's limbs, begin as the published ones (17, 40, 1, 1) and (17,)."""
-    known = [*range(COCO_JOINTS), *range(network.config.joints, network.config.joints + COCO_JOINTS - LIMB_JOINTS)]
+def begin(out: nn.Conv2d, config: NetworkConfig, weight: Tensor, bias: Tensor) -> None:
+    """Let a layer's maps, and those of MPII's limbs, begin as the published ones (17, 40, 1, 1) and (17,)."""
+    known = [*range(COCO_JOINTS), *range(config.joints, config.joints + COCO_JOINTS - LIMB_JOINTS)]
     which = [*range(COCO_JOINTS), *range(LIMB_JOINTS, COCO_JOINTS)]
-    state = {name: torch.zeros_like(value) for name, value in network.image_only.state_dict().items()}
+    state = {name: torch.zeros_like(value) for name, value in out.state_dict().items()}
     state["weight"][known], state["bias"][known] = SHARPNESS * weight[which], SHARPNESS * bias[which]
-    network.image_only.load_state_dict(state)
+    out.load_state_dict(state)
 
 
 @torch.no_grad()
