@@ -32,7 +32,8 @@ class Left(Refiner):
 
     def found(self, batch):
         self.batches.append(len(batch))
-        found = np.nan_to_num(to_image(batch.shown, batch.matrices), nan=100) - np.float32([self.step, 0])
+        seen = np.where(np.isnan(batch.shown), batch.initial, batch.shown)
+        found = np.nan_to_num(to_image(seen, batch.matrices), nan=100) - np.float32([self.step, 0])
         return torch.from_numpy(np.concatenate([found, np.full((*found.shape[:2], 1), 0.9)], -1).astype(np.float32))
 
 

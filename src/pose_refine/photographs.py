@@ -17,6 +17,7 @@ from pose_refine.crops.batches import Picture, Scene, closer_looks
 from pose_refine.crops.geometry import where_to_cut
 from pose_refine.files.ahead import read_ahead, said_of, until_error
 from pose_refine.files.images import Image, check_color, read_image
+from pose_refine.nn.predictor import AGREED, RESULT
 from pose_refine.poses import Poses, Refinement
 from pose_refine.prepared import PreparedPoses, finish, hand_back, prepare_poses
 from pose_refine.skeletons import MPII_CONVENTION, AnySkeleton, get_skeleton
@@ -92,11 +93,11 @@ def refined(predict: Predict, photographs: Sequence[Photograph], wanted: Wanted)
     """What becomes of their poses; people whose pose was far off are looked at again, closer."""
     scenes = [p.scene for p in photographs if p.scene is not None]
     found = predict([(scene, np.arange(len(scene.initial))) for scene in scenes], wanted.batch_size)
-    again = closer_looks(scenes, found)
+    again = closer_looks(scenes, [joints[..., AGREED] for joints in found])
     closer = predict([(scene, rows) for _, scene, rows in again], wanted.batch_size)
     for (n, _, rows), joints in zip(again, closer, strict=True):
         found[n][rows] = joints
-    joints_of = iter(found)
+    joints_of = (joints[..., RESULT] for joints in found)
     return [finish(p.prepared, None if p.scene is None else next(joints_of), wanted.recover) for p in photographs]
 
 

@@ -69,9 +69,9 @@ class Refiner:
             dtype: torch.float32 (the default), or torch.bfloat16 / float16 for autocast.
             backend: "torch", or "onnx" for ONNX Runtime (extra [onnx]; cpu or cuda, float32), which runs .onnx files
                 in any case. It exports other sources anew each time, which takes seconds.
-            flip: Whether to look at each crop's mirror image too, without the pose: what is found there owes nothing to
-                it. By default as the weights are made for ("large" and "base": yes, "small": no). False halves the cost
-                of "base", and costs most where the estimator is weak.
+            flip: Whether another network looks at each crop's mirror image, without the pose: what it finds owes
+                nothing to it. By default as the weights are made for ("large" and "base": yes, "small": no). False
+                halves the cost of "base", and costs most where the estimator is weak.
 
         Raises:
             FileNotFoundError: No such folder.

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from pose_refine import Refiner
 from pose_refine.crops.batches import Picture, Scene
 from pose_refine.crops.geometry import CROP_HEIGHT, CROP_WIDTH, MARGIN, crop_matrices, where_to_cut
+from pose_refine.nn.predictor import RESULT
 from pose_refine.skeletons import MPII_CONVENTION, NETWORK, SKELETONS, convert
 from pose_refine.training.data import People, read_coco, read_lsp, select
 
@@ -106,7 +107,7 @@ def without_pose(refiner: Refiner, mpii: bool) -> Step:
         nothing = np.full((len(poses), len(NETWORK.joints), 2), np.nan, np.float32)
         *_, matrices = where_to_cut(poses, NETWORK, image.shape[:2])
         scene = Scene(Picture(image, "rgb"), nothing, nothing, matrices, mpii)
-        return refiner.predictor.predict([(scene, np.arange(len(poses)))], 64)[0]
+        return refiner.predictor.predict([(scene, np.arange(len(poses)))], 64)[0][..., RESULT]
 
     return step
 

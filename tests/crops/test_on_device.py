@@ -184,7 +184,7 @@ def test_nothing_waits_for_the_device(views):
     for picture, again in ((scene.picture, 0), (Picture(smooth_image(400, 500), "rgb"), 1)):
         with Copies() as copies:
             found = predictor.run(replace(scene, picture=picture).batch(np.arange(3)))
-        assert found.shape == (3, 19, 3)
+        assert found.shape == (3, 19, 5)
         assert found.is_meta
         poses_and_maps = Counter({(3, 19, 2): 2, (3, 3, 19, 2): 1, (3, 2, 3): 1, (2, 2, 3): 1, (1, 2, 3): 1, (3,): 4})
         assert copies.shapes == poses_and_maps + Counter({(400, 500, 3): again})

@@ -263,6 +263,7 @@ def test_blend_moves_a_claimed_joint_far_only_for_a_clear_gain(given, expected):
 
 TRUSTS = {
     "not at all: what is found, though the claim seems better": (0.0, (0.9, 0.6, 0.5, 0.5), 150),
+    "not at all: the best of what is found, not the farthest": (0.0, (0.9, 0.6, 0.3, 0.3), 40),
     "not at all, and what is found is near: the claim does not count": (0.0, (0.9, 0.6, 0.1, 0.1), 24),
     "a quarter: the better one": (0.25, (0.8, 0.83, 0.7, 0.7), 150),
     "half: only for a clear gain": (0.5, (0.8, 0.83, 0.7, 0.7), 20),
@@ -274,10 +275,10 @@ TRUSTS = {
 
 @pytest.mark.parametrize("name", TRUSTS)
 def test_trust(name):
-    """Everything is found at one place; the claim is somewhere else."""
+    """The best is found at one place, the rest there or farther; the claim is somewhere else."""
     trust, quality, expected = TRUSTS[name]
-    found = 24 if expected == 24 else 150
-    places = places_of(20, found, found, found).expand(-1, -1, 19, -1)
+    found = 150 if expected == 20 else expected
+    places = places_of(20, found, max(found, 150), max(found, 150)).expand(-1, -1, 19, -1)
     quality = torch.tensor([quality])[..., None].expand(-1, -1, 19)
     x, _ = blend(places, quality, torch.zeros(1, HYPOTHESES, 19), torch.ones(1, 19), torch.tensor([trust]))[0, 5]
     assert x == pytest.approx(expected, abs=0.1)
@@ -338,10 +339,11 @@ def image_of(crops):
 @torch.inference_mode()
 def test_forward(size):
     crops, initial = crops_and_poses()
-    keypoints, right = tiny_model(size=size)(crops, prompt_of(initial))
-    assert keypoints.shape == (2, 19, 2)
+    keypoints, right, agreed = tiny_model(size=size)(crops, prompt_of(initial))
+    assert keypoints.shape == agreed.shape == (2, 19, 2)
     assert right.shape == (2, 19)
     assert keypoints.isfinite().all()
+    assert agreed.isfinite().all()
     assert ((right >= 0) & (right <= 1)).all()
 
 
@@ -446,7 +448,7 @@ def test_the_decision_chooses_between_the_hypotheses(model, believed):
     model.decision.out.bias[believed] = 20.0
     model.decision.out.bias[HYPOTHESES:] = 0.0
     prompt = prompt_of(initial + 30, shown=initial)
-    keypoints, right = model(crops, prompt)
+    keypoints, right, _ = model(crops, prompt)
     places = look(model.network, image_of(crops), prompt, views=2).places
     far = (places - places[:, [believed]]).abs().amax((1, 3)) > 60
     assert far.any()
@@ -476,7 +478,7 @@ def test_right_joints_do_not_move_with_the_distance_of_a_wrong_claim(posture, wr
     model.views = views
     prompt = prompt_of(initial, shown=seen)._replace(detail=torch.from_numpy(scales(matrices)))
     with torch.inference_mode():
-        keypoints, right = model(crops, prompt)
+        keypoints, right, _ = model(crops, prompt)
     found = to_image(keypoints.numpy(), matrices)
     others = np.arange(19) != wrong
     assert np.abs(found - found[:1])[:, others].max() < 1

@@ -43,12 +43,13 @@ def given(people):
 
 def answers_alike(other, model, people):
     with torch.inference_mode():
-        keypoints, scores = model(*given(people))
-    found, sure = other(*given(people))
-    assert found.shape == (people, 19, 2)
+        keypoints, scores, agreed = model(*given(people))
+    found, sure, agreed_there = other(*given(people))
+    assert found.shape == agreed_there.shape == (people, 19, 2)
     assert sure.shape == (people, 19)
     torch.testing.assert_close(found, keypoints, atol=0.05, rtol=0)
     torch.testing.assert_close(sure, scores, atol=1e-3, rtol=0)
+    torch.testing.assert_close(agreed_there, agreed, atol=0.05, rtol=0)
 
 
 @pytest.fixture(scope="module", params=TINY)
@@ -104,7 +105,7 @@ def test_the_graph(tiny):
         onnx.TensorProto.FLOAT,
         onnx.TensorProto.BOOL,
     )
-    assert [o.name for o in graph.graph.output] == ["keypoints", "scores"]
+    assert [o.name for o in graph.graph.output] == ["keypoints", "scores", "agreed"]
 
 
 def test_the_metadata(exported):

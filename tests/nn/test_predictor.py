@@ -29,7 +29,7 @@ def holding(most, seen):
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         assert {len(told) for told in prompt} == {len(crops)}
         seen.append(len(crops))
-        return prompt.initial, prompt.initial[..., 0] / 10
+        return prompt.initial, prompt.initial[..., 0] / 10, prompt.initial + 1
 
     return Predictor(lambda: model, device="cpu")
 
@@ -39,7 +39,10 @@ def test_what_does_not_fit_is_halved_and_stays_in_order(people, most, batches, c
     seen = []
     with caplog.at_level(logging.WARNING):
         out = holding(most, seen).run(batch_of(people))
-    np.testing.assert_allclose(out[:, 3], np.arange(people)[:, None] * np.float32([1, 1, 0.1]), atol=1e-5)
+    place = np.arange(people, dtype=np.float32)[:, None]
+    np.testing.assert_allclose(
+        out[:, 3], np.concatenate([place, place, place / 10, place + 1, place + 1], 1), atol=1e-5
+    )
     assert seen == batches
     assert bool(caplog.records) == (len(batches) > 1)
 

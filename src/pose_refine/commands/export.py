@@ -19,10 +19,15 @@ people. In Python, Refiner.from_pretrained("model.onnx") cuts the crops and runs
   initial    (people, 19, 2)          float32   x, y in crop pixels, NaN where missing
   others     (people, 3, 19, 2)       float32   likewise, of up to three people nearby
   shown      (people, 19, 2)          float32   likewise, what the network sees: the initial pose; for a second, closer
-                                                look at a pose that was far off, the keypoints of the first
+                                                look at a pose that was far off, what the first agreed on
+  detail     (people,)                float32   image pixels a crop pixel
+  mpii       (people,)                bool      whether joints are meant as MPII's
+  trust      (people,)                float32   how far the initial pose is believed, 0 to 1; NaN for the weights' own
   output
   keypoints  (people, 19, 2)          float32   x, y in crop pixels
   scores     (people, 19)             float32   probability that the joint is right
+  agreed     (people, 19, 2)          float32   where the network's answers agree it is, in crop pixels, however far the
+                                                initial pose is believed: what a closer look is cut by, and shown
 
 examples:
   pose-refine export -o model.onnx               the weights that come with this package

@@ -244,7 +244,7 @@ def fitted_to(labelled: Labelled, model: Model, collecting: Collecting) -> Fitte
         partial(collect, network, images.to(collecting.device), people, bar=False),
     )
     inputs = own_inputs(people, labelled.rows, side, np.random.default_rng(0))
-    looks = [look(model.decision, people, given, evidence, (side, side)) for given in inputs]
+    looks = [look(people, given, evidence, model.views, (side, side)) for given in inputs]
     return fit_to(model.decision, looks, people.image, labelled.known, model.views, model.trust)
 
 

@@ -142,8 +142,8 @@ class Scene:
         )
 
     def closer(self, found: Floats) -> "Scene":
-        """The same scene with what was `found` (N, 19, C >= 2), image pixels, in place of what was shown."""
-        shown = np.ascontiguousarray(found[..., :2])
+        """The same scene with what was `found` (N, 19, 2), image pixels, in place of what was shown."""
+        shown = np.ascontiguousarray(found)
         shape = self.picture.pixels.shape
         return replace(self, shown=shown, matrices=crop_matrices(*crop_boxes(shown, (shape[0], shape[1]))))
 
@@ -164,18 +164,19 @@ def batches(shown: Sequence[tuple[Scene, AnyArray]], size: int) -> Iterator[Crop
                 shown[n][0].picture.release()
 
 
-def closer_looks(scenes: Sequence[Scene], found: Sequence[Floats]) -> list[tuple[int, Scene, AnyArray]]:
+def closer_looks(scenes: Sequence[Scene], agreed: Sequence[Floats]) -> list[tuple[int, Scene, AnyArray]]:
     """Who is looked at again, closer: people whose pose was far off (see `geometry.far_off`).
 
     Args:
         scenes: What the network was shown.
-        found: For each of them (N, 19, 3), what it found of everybody.
+        agreed: For each of them (N, 19, 2), where it found everybody, image pixels. What becomes of poses that are
+            believed is more cautious, and would cut worse crops.
 
     Returns:
         For each scene with such people its index, the scene as it is to be shown now, and their rows (R,).
     """
-    far = [far_off(scene.initial, joints, scene.matrices) for scene, joints in zip(scenes, found, strict=True)]
-    return [(n, scenes[n].closer(found[n]), rows) for n, rows in enumerate(far) if len(rows)]
+    far = [far_off(scene.initial, joints, scene.matrices) for scene, joints in zip(scenes, agreed, strict=True)]
+    return [(n, scenes[n].closer(agreed[n]), rows) for n, rows in enumerate(far) if len(rows)]
 
 
 def nearest_others(keypoints: Floats, centres: Floats, rows: AnyArray) -> Floats:

@@ -18,7 +18,7 @@ from pose_refine.skeletons import NETWORK, SIGMAS, Skeleton, convert
 CROP_HEIGHT, CROP_WIDTH = 256, 192
 MARGIN = 1.35  # the crop's height over that of the box of the joints: the network must see what the pose missed
 OTHERS = 3  # people nearby whose poses the network sees beside one's own
-KEPT = 0.7  # mean similarity of found to initial joints below which a person is looked at again
+KEPT = 0.8  # mean similarity of found to initial joints below which a person is looked at again
 GREY = 128  # what lies outside the image; 0 after the network's normalisation
 MAX_REDUCTION = 2.0  # beyond it the image is shrunk by averaging first, else bilinear sampling skips pixels
 # (19,) crop pixels: 2 sigma sqrt(area) of each joint, for a person whose area is a quarter of its box height squared
@@ -122,14 +122,14 @@ def far_off(initial: Floats, found: Floats, matrices: Floats) -> AnyArray:
 
     Args:
         initial: (N, 19, 2) image pixels, NaN where missing.
-        found: (N, 19, C >= 2) image pixels.
+        found: (N, 19, 2) image pixels.
         matrices: (N, 2, 3) crop pixels to image pixels, of the crops in which it was found.
 
     Returns:
         (R,) rows.
     """
     unit = OKS_UNITS * scales(matrices)[:, None]  # as `model.oks_distance`
-    apart = np.linalg.norm(found[..., :2] - initial, axis=-1) / unit
+    apart = np.linalg.norm(found - initial, axis=-1) / unit
     given = np.maximum((~np.isnan(apart)).sum(1), 1)
     return np.flatnonzero(np.nan_to_num(np.exp(-np.square(apart) / 2)).sum(1) / given < KEPT)
 

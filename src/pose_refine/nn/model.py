@@ -26,6 +26,7 @@ from pose_refine.nn.network import Network, NetworkConfig, meant
 GIVEN = 0  # of what the decision sees of a joint: whether the pose claims it
 MOST_VIEWS, ALONE = 3, 1  # views of a crop, and which of them is shown no pose
 HYPOTHESES = 4  # where a joint may be: claimed, found, agreed upon by what is found with and without the claim, alone
+AGREEMENT = 2  # which of these is the one agreed upon
 EVIDENCE = 50  # numbers a joint that the decision sees
 TRUST = 0.5  # how far initial poses are believed where nobody says, in [0, 1]
 # Trust -> so much better a place far from the claim must be, in expected similarity, for good joints to stay good: at 0
@@ -95,7 +96,8 @@ def heat_maps(
     Only the last layers run twice for doubt: it touches the fine pose maps alone.
     """
     shown, others = prompt.shown, prompt.others
-    posed = max(1, views - 1) * image.shape[0]  # images with the pose; those without come last
+    count = image.shape[0]
+    posed = max(1, views - 1) * count  # images with the pose; those without come last
     if views > 1:  # as one batch: a person alone leaves a device half idle
         image = torch.cat([image, *[image.flip(3)] * (views - 1)])
         shown = torch.cat([*[shown, mirrored(shown)][: views - 1], torch.full_like(shown, torch.nan)])
@@ -103,10 +105,10 @@ def heat_maps(
     inputs = network_inputs(image, shown, others, network.config.size)
     own, rest = ([each[part] for each in inputs] for part in (slice(posed), slice(posed, None)))
     # made on the device: nothing is copied there
-    beliefs = torch.linspace(1, DOUBT, 1 + doubt, dtype=own[2].dtype, device=image.device)[:, None]
+    beliefs = torch.linspace(1, DOUBT, 2, dtype=own[2].dtype, device=image.device)[: 1 + doubt, None]
     with nullcontext() if dtype == torch.float32 else torch.autocast(image.device.type, dtype):
         answers = network.answers(network.context(*own), own[2], beliefs)
-        maps = list(torch.split(answers, len(prompt.shown), 1))
+        maps = [answers[:, view * count : (view + 1) * count] for view in range(max(1, views - 1))]
         if views > 1:
             maps.insert(ALONE, network.alone(*rest)[None])
     told = [meant(each, prompt.mpii).float() for each in maps]
@@ -267,7 +269,10 @@ def blend(places: Tensor, quality: Tensor, weight: Tensor, given: Tensor, trust:
         (B, K, 2) crop pixels.
     """
     far = 1 - near(oks_distance(places, places[:, :1]))
-    best = (quality - margin(trust)[:, None, None] * far * given[:, None]).argmax(1, keepdim=True)
+    needed = margin(trust)[:, None, None] * given[:, None]
+    judged = quality - needed.clamp(min=0) * far
+    # what counts against the claim itself must not favour the farthest of the others
+    best = torch.cat([judged[:, :1] + needed.clamp(max=0), judged[:, 1:]], 1).argmax(1, keepdim=True)
     counted = (trust / TRUST).clamp(UNCOUNTED, 1).log()[:, None] * given
     weight = torch.cat([weight[:, :1] + counted[:, None], weight[:, 1:]], 1)
     best = best[..., None].expand(-1, -1, -1, 2)
@@ -292,7 +297,9 @@ class Model(nn.Module):
         self.views: int = views
         self.trust: float = trust
 
-    def forward(self, crops: Tensor, prompt: Prompt, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, crops: Tensor, prompt: Prompt, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Refine one pose a crop.
 
         Args:
@@ -301,11 +308,13 @@ class Model(nn.Module):
             dtype: Of the network, by autocast; what comes after it stays float32.
 
         Returns:
-            Keypoints (B, K, 2) crop pixels, and P(within the OKS-0.85 radius) (B, K).
+            Keypoints (B, K, 2) crop pixels; P(within the OKS-0.85 radius) (B, K); and where the answers with the pose
+            and without agree the joints are, (B, K, 2) crop pixels, whomever the decision believes.
         """
         image = crops.permute(0, 3, 1, 2).to(memory_format=torch.channels_last).float() * (2 / 255) - 1
         evidence = look(self.network, image, prompt, dtype, views=self.views)
         quality, weight, right = self.decision(evidence.features)
         given = evidence.features[..., GIVEN]
         trust = prompt.trust.nan_to_num(self.trust)
-        return blend(evidence.places, torch.sigmoid(quality), weight, given, trust), torch.sigmoid(right)
+        keypoints = blend(evidence.places, torch.sigmoid(quality), weight, given, trust)
+        return keypoints, torch.sigmoid(right), evidence.places[:, AGREEMENT]

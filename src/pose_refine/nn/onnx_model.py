@@ -18,7 +18,7 @@ from pose_refine.nn.model import Model, Prompt
 from pose_refine.skeletons import NETWORK
 
 SUFFIX = ".onnx"
-INPUTS, OUTPUTS = ("crops", *Prompt._fields), ("keypoints", "scores")
+INPUTS, OUTPUTS = ("crops", *Prompt._fields), ("keypoints", "scores", "agreed")
 OPSET = 17  # the first with LayerNormalization
 EXTRA = 'ONNX needs more packages: pip install "pose-refine[onnx]"'
 _one_at_a_time = threading.Lock()  # what an export switches is torch's, not its own
@@ -32,9 +32,9 @@ class _Float32(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, crops: Tensor, *prompt: Tensor) -> tuple[Tensor, Tensor]:
-        keypoints, scores = self.model(crops, Prompt(*prompt))
-        return keypoints, scores
+    def forward(self, crops: Tensor, *prompt: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        keypoints, scores, agreed = self.model(crops, Prompt(*prompt))
+        return keypoints, scores, agreed
 
 
 def to_onnx(model: Model, config: weights.WeightsConfig) -> bytes:
@@ -141,7 +141,9 @@ class OnnxModel:
         self.facts = {"name": f"{told.get('name')}", "weights": f"{told.get('sha256')} (SHA-256)"}
         self.facts["joints"] = f"{len(NETWORK.joints)}: {', '.join(NETWORK.joints)}"
 
-    def __call__(self, crops: Tensor, prompt: Prompt, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, crops: Tensor, prompt: Prompt, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """As `Model.forward`, with OTHERS people nearby, on CPU tensors or not; it has no dtype but float32."""
         inputs = {name: given.cpu().numpy() for name, given in zip(INPUTS, (crops, *prompt), strict=True)}
         count = min(len(crops), self.parts)
@@ -152,8 +154,8 @@ class OnnxModel:
             parts = [dict(zip(INPUTS, part, strict=True)) for part in zip(*divided, strict=True)]
             answers = self._threads.map(partial(self._part.run, OUTPUTS), parts)
             found = [np.concatenate(column) for column in zip(*answers, strict=True)]
-        keypoints, scores = (torch.from_numpy(values) for values in found)
-        return keypoints, scores
+        keypoints, scores, agreed = (torch.from_numpy(values) for values in found)
+        return keypoints, scores, agreed
 
 
 def _session(data: bytes, device: torch.device, name: str, threads: int) -> Any:

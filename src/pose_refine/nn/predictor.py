@@ -21,6 +21,7 @@ from pose_refine.nn.model import Model, Prompt
 from pose_refine.nn.onnx_model import OnnxModel
 from pose_refine.skeletons import NETWORK
 
+RESULT, AGREED = slice(3), slice(3, 5)  # columns of what it says of a joint
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 log = logging.getLogger(__name__)
 _predictors: "WeakSet[Predictor]" = WeakSet()  # all that a fork would copy
@@ -101,10 +102,10 @@ class Predictor:
             return self._loaded
 
     def predict(self, shown: Sequence[tuple[Scene, AnyArray]], batch_size: int) -> list[Floats]:
-        """The joints of people (R,) of each scene, (R, 19, 3) x, y, score, in batches. Only the last step waits."""
+        """What `run` says of people (R,) of each scene, (R, 19, 5), in batches. Only the last step waits."""
         counts = [len(rows) for _, rows in shown]
         if not any(counts):  # needs no weights
-            return [np.empty((0, len(NETWORK.joints), 3), np.float32) for _ in shown]
+            return [np.empty((0, len(NETWORK.joints), AGREED.stop), np.float32) for _ in shown]
         found = [self.run(batch) for batch in batches(shown, self.fitting(batch_size))]
         return np.split(torch.cat(found).cpu().numpy(), np.cumsum(counts)[:-1])
 
@@ -113,8 +114,9 @@ class Predictor:
         return backends.batch_of(self.model, self.device, most)
 
     def run(self, batch: CropBatch) -> Tensor:
-        """What the model says of one batch, (B, 19, 3) x, y in image pixels, score; where the device's memory does not
-        hold it, of its halves.
+        """What the model says of one batch, (B, 19, 5): the RESULT x, y in image pixels, and its score; and where the
+        network's answers are AGREED that the joint is, x, y, however far the pose is believed: there a closer look is
+        taken. Where the device's memory does not hold a batch, it is its halves.
 
         Raises:
             torch.cuda.OutOfMemoryError: Not even one person fits.
@@ -136,8 +138,9 @@ class Predictor:
         place = torch.device("cpu") if isinstance(model, OnnxModel) else self.device
         prompt = Prompt(*(upload(getattr(batch, name), place) for name in Prompt._fields))
         with backends.own_precision(place):
-            found, score = model(batch.crops(place), prompt, self.dtype)
-            return torch.cat([to_image(found, upload(batch.matrices, place)), score[..., None]], -1)
+            found, score, agreed = model(batch.crops(place), prompt, self.dtype)
+            matrices = upload(batch.matrices, place)
+            return torch.cat([to_image(found, matrices), score[..., None], to_image(agreed, matrices)], -1)
 
 
 def _in_child() -> None:

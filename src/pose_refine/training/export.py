@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from pose_refine.nn import weights
-from pose_refine.nn.model import Decision, Model
+from pose_refine.nn.model import Model
 from pose_refine.nn.network import NetworkConfig
 from pose_refine.training.data import load_images, read_training_sets, select, split_by_image, unseen
 from pose_refine.training.decision import collect, fit, held_out_inputs, join_cases, look_closer
@@ -46,10 +46,9 @@ def export(data: Path, run: Path, name: str, to: Path, device: str = "cpu", *, v
     images, rows = images.to(device), np.arange(len(people.area))
     inputs = held_out_inputs(people, rows, np.random.default_rng(0), settings["side"])
     looks = [collect(model.network, images, people, given) for given in inputs]
-    first, shape = Decision(model.network.config.joints), (images.shape[1], images.shape[2])
-    fit(first, join_cases([cases for each in looks for cases in each]))
+    shape = images.shape[1], images.shape[2]
     seen = [each[views - 1] for each in looks]
-    closer = [look_closer(first, people, *pair, shape) for pair in zip(inputs, seen, strict=True)]
+    closer = [look_closer(people, *pair, shape) for pair in zip(inputs, seen, strict=True)]
     looks += [collect(model.network, images, people, given) for given in closer if len(given.rows)]
     fit(model.decision, join_cases([cases for each in looks for cases in each]))
     weights.save(model, name, to)

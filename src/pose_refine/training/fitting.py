@@ -16,9 +16,8 @@ from torch import Tensor
 from pose_refine._types import AnyArray, Floats
 from pose_refine.crops.batches import nearest_others
 from pose_refine.crops.bodies import middles, one_body
-from pose_refine.crops.geometry import KEPT, far_off
 from pose_refine.metrics.oks import THRESHOLDS
-from pose_refine.nn.model import GIVEN, TRUST, Decision, near, oks_distance
+from pose_refine.nn.model import GIVEN, TRUST, Decision, near
 from pose_refine.training.data import People
 from pose_refine.training.decision import (
     RIGHT,
@@ -157,23 +156,19 @@ def own_inputs(people: People, rows: AnyArray, size: int, rng: Generator) -> lis
     return [Inputs(rows, poses, others, True, one_body(poses)) for poses in kinds]
 
 
-def look(decision: Decision, people: People, inputs: Inputs, collect: Collect, shape: tuple[int, int]) -> Looks:
-    """Look at people, and again at those whose pose was far off, as `Refiner.analyze` does.
-
-    Whom a fitted decision would look at again is not known yet: here it is everybody whose pose was far off, however
-    little it is believed. The crop is cut by what the general decision found.
+def look(people: People, inputs: Inputs, collect: Collect, views: int, shape: tuple[int, int]) -> Looks:
+    """Look at people, and again at those whose pose was far off, as `Refiner.analyze` does. Who that is no decision
+    has a say in.
 
     Args:
-        decision: The general one.
         people: Everybody in the images.
         inputs: Who is looked at, and their poses.
         collect: Runs the network.
+        views: How many the weights look at.
         shape: Of the stored images, pixels.
     """
     first = collect(inputs)
-    found, matrices = first_found(decision, inputs, first[-1], shape)
-    doubted, _ = first_found(decision, inputs, first[-1], shape, min(TRUSTS))
-    who = np.union1d(far_off(inputs.poses, found, matrices), far_off(inputs.poses, doubted, matrices))
+    found, who = first_found(inputs, first[views - 1], shape)
     if not len(who):
         return Looks(inputs.rows, first, who, [])
     everybody = one_body(people.predicted[:, 0, :, :2])
@@ -185,27 +180,15 @@ def look(decision: Decision, people: People, inputs: Inputs, collect: Collect, s
 
 def judged(decision: Decision, looks: Looks, views: int, trust: float) -> tuple[Tensor, Tensor]:
     """How similar to the truth each joint is after refining, and the logit of P(right), (R, K); the first means nothing
-    where there is no truth.
-
-    Who is looked at again is decided by what this decision finds at this trust.
-    """
+    where there is no truth."""
     first = looks.first[views - 1]
     found, score = decide(decision, first, trust)
     similar, score = near(distance(first, found)).clone(), score.clone()
     if len(looks.who):
         who, again = torch.as_tensor(looks.who), looks.again[views - 1]
         closer, sure = decide(decision, again, trust)
-        far = is_far(first, found)[who]
-        similar[who[far]] = near(distance(again, closer))[far]
-        score[who[far]] = sure[far]
+        similar[who], score[who] = near(distance(again, closer)), sure
     return similar, score
-
-
-def is_far(cases: Cases, found: Tensor) -> Tensor:
-    """(C,) whose pose is far from what was found, as `geometry.far_off` says."""
-    given = cases.features[..., GIVEN]
-    alike = (near(oks_distance(found, cases.places[:, 0])) * given).sum(1) / given.sum(1).clamp_min(1)
-    return alike < KEPT
 
 
 def claimed(looks: Looks) -> Tensor:

@@ -22,7 +22,7 @@ from pose_refine.crops.batches import Picture, Scene, closer_looks
 from pose_refine.crops.geometry import where_to_cut
 from pose_refine.files.ahead import said_of, until_error
 from pose_refine.formats.common.identities import told_apart, tracks_of, write_ids
-from pose_refine.nn.predictor import Predictor
+from pose_refine.nn.predictor import AGREED, RESULT, Predictor
 from pose_refine.poses import Poses, Refinement, identity
 from pose_refine.prepared import compare, finish, hand_back, prepare_poses
 from pose_refine.skeletons import MIDDLES, MPII_CONVENTION, NETWORK, RIVALS, AnySkeleton, get_skeleton, like_a_body
@@ -136,19 +136,20 @@ def first_looks(predictor: FramePredictor, frames: Iterable[Frame], settings: Se
                     picture, mpii = Picture(frame.image, frame.order), prepared.target.name in MPII_CONVENTION
                     scene = Scene(picture, frame.known, shown, matrices, mpii, believed(settings.trust))
                     asked.append((frame, scene, np.arange(len(matrices))))
-        for (frame, *_), found in zip(asked, predictor.predict(asked, "first"), strict=True):
-            frame.found = found
-        look_closer(predictor, asked)
+        answers = predictor.predict(asked, "first")
+        for (frame, *_), found in zip(asked, answers, strict=True):
+            frame.found = found[..., RESULT]
+        look_closer(predictor, asked, [found[..., AGREED] for found in answers])
         yield from chunk
 
 
-def look_closer(predictor: FramePredictor, asked: list[Asked]) -> None:
-    """As at photographs, at those whose poses were far off."""
-    again = closer_looks([scene for _, scene, _ in asked], [frame.found for frame, *_ in asked])
+def look_closer(predictor: FramePredictor, asked: list[Asked], agreed: list[Floats]) -> None:
+    """As at photographs, at those whose poses were far off from what is agreed upon, (R, 19, 2) of each."""
+    again = closer_looks([scene for _, scene, _ in asked], agreed)
     far = [(asked[n][0], scene, rows) for n, scene, rows in again]
     for (frame, _, rows), found in zip(far, predictor.predict(far, "closer"), strict=True):
         frame.found = frame.found.copy()
-        frame.found[rows] = found
+        frame.found[rows] = found[..., RESULT]
 
 
 def chunks(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
@@ -263,7 +264,7 @@ def look_with_hints(predictor: FramePredictor, tracks: Tracks, now: slice, every
         if frame.image is not None and columns and (everywhere or frame.index % KEY):
             asked.append(with_hints(frame, hints[columns], np.arange(len(columns))))
     for (frame, *_), found in zip(asked, predictor.predict(asked, "hinted"), strict=True):
-        frame.found = found
+        frame.found = found[..., RESULT]
 
 
 def look_again(predictor: FramePredictor, tracks: Tracks, now: slice, most: int) -> int:
@@ -288,7 +289,7 @@ def look_again(predictor: FramePredictor, tracks: Tracks, now: slice, most: int)
     asked = [with_hints(tracks.frames[t], place[t, tracks.columns[t]], np.array(rows)) for t, rows in chosen.items()]
     for (frame, _, rows), new in zip(asked, predictor.predict(asked, "again"), strict=True):
         frame.found = frame.found.copy()
-        frame.found[rows] = new
+        frame.found[rows] = new[..., RESULT]
     return min(most, len(places))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from pose_refine._types import AnyArray, Bytes, Floats
 from pose_refine.crops.batches import Scene
-from pose_refine.nn.predictor import Predictor
+from pose_refine.nn.predictor import AGREED, Predictor
 from pose_refine.prepared import PreparedPoses
 from pose_refine.skeletons import NETWORK
 
@@ -71,7 +71,7 @@ class FramePredictor:
     tell: Callable[[str, Floats], None] | None = None
 
     def predict(self, asked: Sequence[Asked], name: str) -> list[Floats]:
-        """The joints (R, 19, 3) of the people shown, one array for each of `asked`."""
+        """What `Predictor.predict` says of the people shown, (R, 19, 5), one array for each of `asked`."""
         out = [self._remembered(f"{frame.index} {name}", len(rows)) for frame, _, rows in asked]
         new = [n for n, found in enumerate(out) if found is None]
         scenes = [asked[n][1:] for n in new]
@@ -84,4 +84,4 @@ class FramePredictor:
     def _remembered(self, name: str, count: int) -> Floats | None:
         if name not in self.known:
             return None
-        return np.array(self.known[name], dtype=np.float32).reshape(count, JOINTS, 3)
+        return np.array(self.known[name], dtype=np.float32).reshape(count, JOINTS, AGREED.stop)
