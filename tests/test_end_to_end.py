@@ -50,8 +50,9 @@ def test_good_joints_stay(refiner, photo, pose, marked):
     assert (after < 30).all()
 
 
-# Harm at most: OpenPose light's poses are often half a neighbour's; on all of dev it is 2 %, on few images more.
-HARM = {"tinypose_v2": 0.01, "movenet_lightning": 0.01, "openpose_light_omz0001": 0.035, "posenet": 0.02}
+# Harm at most: OpenPose light's and PoseNet's poses are often half a neighbour's. Few images tell little of it: on 30 of
+# these it is more than twice what it is on all of dev.
+HARM = {"tinypose_v2": 0.01, "movenet_lightning": 0.01, "openpose_light_omz0001": 0.025, "posenet": 0.02}
 
 
 @pytest.mark.parametrize("estimator", HARM)
@@ -59,7 +60,7 @@ def test_real_estimators_improve_on_real_photographs(refiner, shared, estimator)
     people = read_coco(
         shared / "data" / "coco", "dev", shared / "data" / "predictions" / "coco_dev", least=8, height=64
     )
-    people = select(people, np.flatnonzero(people.image < 30))
+    people = select(people, np.flatnonzero(people.image < 100))
     poses = people.predicted[:, people.estimators.index(estimator), :17, :2]
     after = np.full_like(people.keypoints, np.nan)
     for image in np.unique(people.image):
