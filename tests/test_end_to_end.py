@@ -50,8 +50,8 @@ def test_good_joints_stay(refiner, photo, pose, marked):
     assert (after < 30).all()
 
 
-# Harm at most: OpenPose light's and PoseNet's poses are often half a neighbour's. Few images tell little of it: on 30 of
-# these it is more than twice what it is on all of dev.
+# Harm at most: OpenPose light's and PoseNet's poses are often half a neighbour's. Few images tell little of it: on 30
+# it is more than twice what it is on all of dev.
 HARM = {"tinypose_v2": 0.01, "movenet_lightning": 0.01, "openpose_light_omz0001": 0.025, "posenet": 0.02}
 
 

@@ -22,7 +22,8 @@ class Quick(Model):
         joint = torch.arange(prompt.initial.shape[1], dtype=torch.float32)
         around = torch.stack([96 + 4 * joint.cos(), 128 + 4 * joint.sin()], -1)
         claimed = torch.where(prompt.initial.isnan(), around, prompt.initial)
-        return claimed + (bright / 64)[..., None], torch.sigmoid(bright / 64 - joint / 19)
+        found = claimed + (bright / 64)[..., None]
+        return found, torch.sigmoid(bright / 64 - joint / 19), found
 
 
 def quick_refiner():
