@@ -6,7 +6,7 @@ from fakes.stickman import POSTURES, stickman, turned
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pose_refine.crops.bodies import REACH, TURNED, lean, one_body
+from pose_refine.crops.bodies import REACH, TURNED, in_frame, lean, one_body
 from pose_refine.skeletons import NETWORK
 
 DISTANCES = (2.0, 2.7, 5.0, 11.0, 20.0)  # person sizes
@@ -215,6 +215,17 @@ def test_who_is_turned_further_leans_further(person, more):
 
 def part(*names):
     return [j for j, name in enumerate(NETWORK.joints) if any(n in name for n in names)]
+
+
+@pytest.mark.parametrize(("x", "framed"), [(-51, False), (-49, True), (129, True), (131, False)])
+def test_a_crop_shows_what_lies_beside_the_body(x, framed):
+    """A joint that is not one's own, half a body's longer side from its box, or a little more."""
+    body = np.full((2, 19, 2), np.nan, np.float32)
+    body[0, :4] = [[0, 0], [80, 0], [0, 100], [80, 100]]  # of the other, nothing is known
+    claimed = body.copy()
+    claimed[0, 4] = [x, 50]
+    found = in_frame(claimed, body)
+    np.testing.assert_array_equal(found, claimed if framed else body)
 
 
 MISSING = {  # of somebody who lies on one side

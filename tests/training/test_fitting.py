@@ -15,7 +15,7 @@ from pose_refine.skeletons import NETWORK, SIGMAS
 from pose_refine.training import decision as decision_module
 from pose_refine.training import fitting
 from pose_refine.training.data import People
-from pose_refine.training.decision import Cases, Inputs
+from pose_refine.training.decision import Cases, first_shown
 from pose_refine.training.fitting import Figures, Looks, beside, best_trust, figures, folds_of, own_inputs
 
 PEOPLE, SIDE = 48, 200
@@ -228,7 +228,7 @@ def test_people_far_off_are_looked_at_again_where_they_were_found(drawn):
         return [replace(cases, places=places)] * 3
 
     rows, given = np.array([0, 2]), drawn.predicted[[0, 2], 0, :, :2]
-    inputs = Inputs(rows, given, beside(given, drawn.image[rows], np.array([0, 1])), True, one_body(given))
+    inputs = first_shown(rows, given, beside(given, drawn.image[rows], np.array([0, 1])), real=True)
     looks = fitting.look(drawn, inputs, collect, 2, (SIDE, SIDE))
     assert looks.who.tolist() == [0, 1]
     np.testing.assert_array_equal(asked[1].poses, given)

@@ -23,6 +23,7 @@ _LENGTHS = {
 }
 SLACK = 0.1  # of a body's height: how far joints may be off and still be taken for one body's
 TYPICAL, STRETCH = 0.35, 2.5  # pairs further apart than 2.5 times the .35 quantile of all pairs are not one body's
+FRAME = 0.5  # of the longer side of a body's box: joints so near to it are shown too (tests/benchmarks/experiments.md)
 TURNED = np.deg2rad(45)  # a body that leans more is cut turned
 SIDES_AGREE, HEAD_AGREES = np.cos(np.deg2rad(40)), np.cos(np.deg2rad(60))
 _NAMES = {
@@ -74,6 +75,26 @@ def one_body(keypoints: Floats) -> Floats:
     alone = present.sum(1) < 3  # of two joints, nobody knows which is wrong
     chosen = np.where(alone[:, None], present, kept)
     return np.where(chosen[..., None], keypoints, np.float32(np.nan))
+
+
+def in_frame(keypoints: Floats, body: Floats) -> Floats:
+    """The joints that a crop is cut by: the body's, and those beside it, whosever they are.
+
+    Where an estimator has joined parts of two people, those that `one_body` leaves out are often right, and the one who
+    is meant is larger than what it keeps. Far ones are not asked: they would shrink the body in its crop.
+
+    Args:
+        keypoints: (N, 19, 2) the network's joints, image pixels, NaN where missing.
+        body: (N, 19, 2) what `one_body` keeps of them.
+
+    Returns:
+        (N, 19, 2), NaN where missing or further than FRAME from the body's box.
+    """
+    known = ~np.isnan(body)
+    low, high = np.where(known, body, np.inf).min(1), np.where(known, body, -np.inf).max(1)
+    reach = FRAME * (high - low).max(1)
+    beyond = np.maximum(low[:, None] - keypoints, keypoints - high[:, None]).max(-1)
+    return np.where((beyond <= reach[:, None])[..., None], keypoints, np.float32(np.nan))
 
 
 def _typical(apart: AnyArray, pairs: AnyArray) -> AnyArray:

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from pose_refine._types import AnyArray, Floats
-from pose_refine.crops.bodies import lean, one_body
+from pose_refine.crops.bodies import in_frame, lean, one_body
 from pose_refine.skeletons import NETWORK, SIGMAS, Skeleton, convert
 
 CROP_HEIGHT, CROP_WIDTH = 256, 192
@@ -27,14 +27,14 @@ Points = TypeVar("Points", Floats, Tensor)
 
 
 def crop_boxes(keypoints: Floats, image_shape: tuple[int, int]) -> tuple[Floats, Floats, Floats]:
-    """Where to cut, from the joints of one body alone (see `bodies.one_body`).
+    """Where to cut, from the joints of one body, and what lies beside it (see `bodies.in_frame`).
 
     The crop is MARGIN times the box of these joints, widened to the crop's aspect, and turned as the body is (see
     `bodies.lean`). A pose without extent (one joint, or all in one point) does not say how large its person is: a third
     of the image's height is taken.
 
     Args:
-        keypoints: (N, K, 2) image pixels, NaN where missing or of somebody else; each person has at least one joint.
+        keypoints: (N, K, 2) image pixels, NaN where missing or far from the body; each person has at least one joint.
             The first 19 are the network's joints, others only count for the box.
         image_shape: Height and width of the image, pixels.
 
@@ -106,7 +106,7 @@ def where_to_cut(keypoints: Floats, source: Skeleton, shape: tuple[int, int]) ->
     known = convert(keypoints, source, NETWORK)
     shown = one_body(known)
     lost = np.isnan(known[..., :1]).all(1, keepdims=True)  # only joints that the network does not know
-    anchors = np.concatenate([shown, np.where(lost, keypoints, np.float32(np.nan))], 1)
+    anchors = np.concatenate([in_frame(known, shown), np.where(lost, keypoints, np.float32(np.nan))], 1)
     return known, shown, crop_matrices(*crop_boxes(anchors, shape))
 
 

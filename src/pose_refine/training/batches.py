@@ -10,7 +10,7 @@ from numpy.random import Generator
 from torch import Tensor
 
 from pose_refine._types import AnyArray, Floats
-from pose_refine.crops.bodies import one_body
+from pose_refine.crops.bodies import in_frame, one_body
 from pose_refine.crops.cutting import cut_crops
 from pose_refine.crops.geometry import (
     CROP_HEIGHT,
@@ -162,10 +162,10 @@ def make_batch(
     drawn for all rows, and only `part` of them is cut: several processes make the batch that one would.
     """
     truth = take(people, rows, others)
-    poses, near, hidden = initial_poses(truth, rng)
+    claimed, near, hidden = initial_poses(truth, rng)
     count = len(rows)
-    poses, near = one_body(poses), one_body(near.reshape(-1, *poses.shape[1:])).reshape(near.shape)
-    centres, heights, rotation = crop_boxes(poses, (images.shape[1], images.shape[2]))
+    poses, near = one_body(claimed), one_body(near.reshape(-1, *claimed.shape[1:])).reshape(near.shape)
+    centres, heights, rotation = crop_boxes(in_frame(claimed, poses), (images.shape[1], images.shape[2]))
     rotation += np.where(rng.random(count) < 0.5, rng.normal(0, np.deg2rad(30), count), 0).astype(np.float32)
     centres += (rng.normal(0, 0.02, (count, 2)) * heights[:, None]).astype(np.float32)
     heights *= rng.uniform(0.8, 1.25, count).astype(np.float32)

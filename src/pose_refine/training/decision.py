@@ -13,7 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
 from pose_refine._types import AnyArray, Floats
-from pose_refine.crops.bodies import one_body
+from pose_refine.crops.bodies import in_frame, one_body
 from pose_refine.crops.geometry import CROP_HEIGHT, crop_boxes, crop_matrices, far_off, scales, to_crop, to_image
 from pose_refine.nn.model import (
     AGREEMENT,
@@ -45,11 +45,12 @@ from pose_refine.training.synthesis import (
 
 RIGHT, WRONG = 0.85, 0.5  # keypoint similarity from which a joint counts as right, below which it is wrong
 DRAWS = 2  # damaged poses a held-out person, beside every estimator's own
+EXACT = 3  # how often perfect poses are drawn: else those who are fitted on weak estimators spoil the best
 SOME = 160  # people of each kind of initial pose
 SPOILT = 2.5  # what a right joint's lost similarity counts beside a wrong one's gain
 # Logits by which a claim counts more in averages while these are fitted than when they are used. SPOILT teaches to keep
 # half of every near miss; this gives up fewer good joints than a smaller SPOILT (tests/benchmarks/experiments.md).
-ADVANCE = 1.5
+ADVANCE = 1.0
 STEPS, BATCH, RATE = 1500, 256, 2e-3
 COARSE = (8, 4, 16, 2)  # what cannot be seen must be left alone: to 1 / that of their size images are shrunk
 
@@ -87,7 +88,8 @@ class Inputs:
         poses: (R, K, 2), each with at least one joint.
         others: (R, M, K, 2) those of the people nearby.
         real: Whether an estimator gave them.
-        shown: (R, K, 2) what the network is shown, and the crop is cut by.
+        shown: (R, K, 2) what the network is shown.
+        framed: (R, K, 2) what the crop is cut by.
         coarse: To 1 / how much of its size the image is shrunk.
     """
 
@@ -96,6 +98,7 @@ class Inputs:
     others: Floats
     real: bool
     shown: Floats
+    framed: Floats
     coarse: int = 1
 
 
@@ -126,7 +129,7 @@ def held_out_inputs(people: People, rows: AnyArray, rng: np.random.Generator, si
     real += [(fling(poses, size, rng), others) for poses, others in given[2::4]]
     real += [(exchange_halves(poses, others, rng), others) for poses, others in given[:1]]
     made = [initial_poses(truth, rng)[:2] for _ in range(DRAWS)]
-    made += [(truth.poses, truth.others), (nearly_perfect(truth, rng), truth.others)]
+    made += [(truth.poses, truth.others), (nearly_perfect(truth, rng), truth.others)] * EXACT
     anybody = np.ones(len(rows), dtype=bool)
     lent = [borrowed(truth.poses, truth.area, given, anybody, rng)[..., :2] for given in truth.predicted.swapaxes(0, 1)]
     made += [(without_neck(poses), truth.others) for poses in lent]
@@ -143,7 +146,13 @@ def drawn(rows: AnyArray, given: tuple[Floats, Floats, bool], coarse: int, rng: 
     some = np.flatnonzero(~np.isnan(poses[..., 0]).all(1))
     some = np.sort(rng.permutation(some)[:SOME])
     near = one_body(others[some].reshape(-1, *poses.shape[1:])).reshape(others[some].shape)  # as `Scene` shows them
-    return Inputs(rows[some], poses[some], near, real, one_body(poses[some]), coarse)
+    return first_shown(rows[some], poses[some], near, real=real, coarse=coarse)
+
+
+def first_shown(rows: AnyArray, poses: Floats, others: Floats, *, real: bool, coarse: int = 1) -> Inputs:
+    """What people are looked at by the first time; arguments as of `Inputs`."""
+    body = one_body(poses)
+    return Inputs(rows, poses, others, real, body, in_frame(poses, body), coarse)
 
 
 def without_neck(poses: Floats) -> Floats:
@@ -160,7 +169,7 @@ def collect(network: Network, images: Tensor, people: People, inputs: Inputs, *,
     parts: list[list[tuple[Tensor, ...]]] = [[] for _ in range(MOST_VIEWS)]
     split = np.array_split(np.arange(len(rows)), max(1, len(rows) // 8))
     for part in tqdm(split, desc="evidence", mininterval=5, disable=not bar):
-        centres, heights, rotation = crop_boxes(inputs.shown[part], shape)
+        centres, heights, rotation = crop_boxes(inputs.framed[part], shape)
         matrices = crop_matrices(centres, heights, rotation)
         initial, others = in_crops(inputs.poses[part], inputs.others[part], matrices, images.device)
         seen = torch.as_tensor(to_crop(inputs.shown[part], matrices), device=images.device)
@@ -195,7 +204,7 @@ def decide(decision: Decision, cases: Cases, trust: float = TRUST) -> tuple[Tens
 def first_found(inputs: Inputs, cases: Cases, shape: tuple[int, int]) -> tuple[Floats, AnyArray]:
     """What the answers of the first look agree on, (R, K, 2) image pixels, and the rows (A,) whose pose is so far off
     from it that they are looked at again; arguments as of `look_closer`."""
-    matrices = crop_matrices(*crop_boxes(inputs.shown, shape))
+    matrices = crop_matrices(*crop_boxes(inputs.framed, shape))
     found = to_image(cases.places[:, AGREEMENT].numpy(), matrices)
     return found, far_off(inputs.poses, found, matrices)
 
@@ -213,7 +222,7 @@ def look_closer(people: People, inputs: Inputs, cases: Cases, shape: tuple[int, 
     everybody = np.full((len(people.area), *found.shape[1:]), np.nan, np.float32)
     everybody[inputs.rows] = found
     others = of_others(everybody, nearest_others(people)[inputs.rows[far]])
-    return Inputs(inputs.rows[far], inputs.poses[far], others, inputs.real, found[far], inputs.coarse)
+    return Inputs(inputs.rows[far], inputs.poses[far], others, inputs.real, found[far], found[far], inputs.coarse)
 
 
 def join_cases(cases: list[Cases]) -> Cases:

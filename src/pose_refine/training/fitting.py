@@ -27,6 +27,7 @@ from pose_refine.training.decision import (
     decide,
     distance,
     first_found,
+    first_shown,
     fit,
     join_cases,
     loss_of,
@@ -153,7 +154,7 @@ def own_inputs(people: People, rows: AnyArray, size: int, rng: Generator) -> lis
     half = (rng.permutation(len(rows)) % 2 == 0)[:, None, None]
     others = beside(one_body(people.predicted[:, 0, :, :2]), people.image, rows)
     kinds = [given, remove_unsure(given, unsure.astype(np.float32), rng), np.where(half, scattered, flung)]
-    return [Inputs(rows, poses, others, True, one_body(poses)) for poses in kinds]
+    return [first_shown(rows, poses, others, real=True) for poses in kinds]
 
 
 def look(people: People, inputs: Inputs, collect: Collect, views: int, shape: tuple[int, int]) -> Looks:
@@ -174,7 +175,7 @@ def look(people: People, inputs: Inputs, collect: Collect, views: int, shape: tu
     everybody = one_body(people.predicted[:, 0, :, :2])
     everybody[inputs.rows] = found
     rows = inputs.rows[who]
-    closer = Inputs(rows, inputs.poses[who], beside(everybody, people.image, rows), True, found[who])
+    closer = Inputs(rows, inputs.poses[who], beside(everybody, people.image, rows), True, found[who], found[who])
     return Looks(inputs.rows, first, who, collect(closer))
 
 

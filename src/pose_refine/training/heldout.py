@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from pose_refine._types import AnyArray, Floats
-from pose_refine.crops.bodies import one_body
+from pose_refine.crops.bodies import in_frame, one_body
 from pose_refine.crops.geometry import crop_boxes, crop_matrices, to_crop, to_image
 from pose_refine.metrics.oks import oks_recall, similarity
 from pose_refine.nn.encoding import decode, network_inputs
@@ -28,7 +28,7 @@ def network_poses(
     for part in np.array_split(some, max(1, len(some) // 32)):
         shown = one_body(poses[part])
         near = one_body(others[part].reshape(-1, *shown.shape[1:])).reshape(others[part].shape)
-        matrices = crop_matrices(*crop_boxes(shown, (images.shape[1], images.shape[2])))
+        matrices = crop_matrices(*crop_boxes(in_frame(poses[part], shown), (images.shape[1], images.shape[2])))
         given = in_crops(shown, near, matrices, images.device)
         crops = cut(images, people.image[rows[part]], matrices)
         maps = network(*network_inputs(crops, *given, network.config.size))
