@@ -45,7 +45,7 @@ from pose_refine.training.synthesis import (
 
 RIGHT, WRONG = 0.85, 0.5  # keypoint similarity from which a joint counts as right, below which it is wrong
 DRAWS = 2  # damaged poses a held-out person, beside every estimator's own
-EXACT = 3  # how often perfect poses are drawn: else those who are fitted on weak estimators spoil the best
+EXACT = 6  # how often perfect poses are drawn: else those who are fitted on weak estimators spoil the best
 SOME = 160  # people of each kind of initial pose
 SPOILT = 2.5  # what a right joint's lost similarity counts beside a wrong one's gain
 # Logits by which a claim counts more in averages while these are fitted than when they are used. SPOILT teaches to keep
