@@ -30,8 +30,8 @@ AGREEMENT = 2  # which of these is the one agreed upon
 EVIDENCE = 50  # numbers a joint that the decision sees
 TRUST = 0.5  # how far initial poses are believed where nobody says, in [0, 1]
 # Trust -> so much better a place far from the claim must be, in expected similarity, for good joints to stay good: a
-# constant, and a share of what is expected of the claim itself. At 0 the claim never wins, at 1/4 it has no advantage, at
-# 1/2 one that it must be worth (tests/benchmarks/experiments.md), at 1 nearly all there is.
+# constant, and a share of what is expected of the claim itself. At 0 the claim never wins, at 1/4 it has no advantage,
+# at 1/2 the one that it deserves (tests/benchmarks/experiments.md), at 1 nearly all there is.
 MARGINS = {0.0: (-1.0, 0.0), 0.25: (0.0, 0.0), 0.5: (0.0, 0.7), 1.0: (0.8, 0.0)}
 UNCOUNTED = 1e-6  # share of the claim in an average at trust 0
 FAR = 10.0  # OKS units: further apart is the same to the decision
