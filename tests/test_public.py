@@ -11,7 +11,7 @@ import pose_refine
 SCRIPT = """
 import json, sys
 import pose_refine
-early = [name for name in ("torch", "cv2") if name in sys.modules]
+early = [name for name in ("torch", "cv2", "jinja2", "filelock") if name in sys.modules]
 named = [pose_refine.refine.__name__, pose_refine.Poses.__name__, pose_refine.formats.__name__]
 print(json.dumps([early, named]))
 """

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pose_refine.commands._journal import Journal
+from pose_refine.commands._journal import NO_LOCKS, Journal
 
 COUNT = 2
 
@@ -61,21 +61,58 @@ def test_what_was_written_is_read_under_the_lock(tmp_path):
     assert json.loads(path.read_text().partition("\n")[0]) == {"options": {"weights": "a"}}
 
 
-def test_a_journal_that_its_owner_removed_is_made_anew(tmp_path, monkeypatch):
-    """Who waited for a file that is gone must not take it for the lock."""
+HOLD = """
+import sys
+from pathlib import Path
+from pose_refine.commands._journal import NO_LOCKS, Journal
+with Journal(Path(sys.argv[1]), {}) as journal:
+    journal.append({"name": "x"})
+    print("mine", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_another_process_is_refused_until_this_one_dies(tmp_path):
+    """Killed, so that it cannot let go of the lock itself; what it left of that is gone after the next run."""
     path = tmp_path / ".journal.jsonl"
-    from pose_refine.commands import _journal as journal
-
-    lock, tried = journal._lock, []
-
-    def late(file, path):
-        if not tried:
-            path.unlink()  # what the process did that had the lock until now
-        tried.append(file)
-        lock(file, path)
-
-    monkeypatch.setattr(journal, "_lock", late)
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", HOLD, path], stdin=pipe, stdout=pipe) as other:
+        assert other.stdout.readline() == b"mine\n"
+        with (
+            pytest.raises(ValueError, match=f"another pose-refine is at work here: it holds {path}"),
+            Journal(path, {}),
+        ):
+            pass
+        other.kill()
     with Journal(path, {}) as own:
-        own.append({"name": "x"})
-        assert path.is_file()
-    assert len(tried) == 2
+        assert own.entries == [{"name": "x"}]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_lock_of_a_file_that_is_gone_is_none(tmp_path, monkeypatch):
+    """Who had it until now has just removed it, and somebody else may hold the next one."""
+    fcntl = pytest.importorskip("fcntl")
+    path, flock = tmp_path / ".journal.jsonl", fcntl.flock
+
+    def late(*asked):
+        path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
+        flock(*asked)
+
+    with monkeypatch.context() as patched, pytest.raises(ValueError, match="at work"):
+        patched.setattr(fcntl, "flock", late)
+        with Journal(path, {}):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("why", sorted({*NO_LOCKS}))
+def test_a_file_system_without_locks(tmp_path, monkeypatch, why):
+    fcntl = pytest.importorskip("fcntl")
+
+    def refused(*_):
+        raise OSError(why, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with Journal(tmp_path / "journal", {}) as journal:
+        journal.append({"name": "x"})
+    assert [path.name for path in tmp_path.iterdir()] == ["journal"]

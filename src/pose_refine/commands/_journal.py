@@ -1,20 +1,25 @@
 """What a long run has finished, written down as it goes, so that the same command can go on after an interruption."""
 
+import errno
 import json
-import os
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 Entry = dict[str, Any]
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)  # what file systems without locks say
 
 
 class Journal:
     """One JSON line for each thing that is finished; lines count for the options that were last written before them.
 
-    `with journal:` locks the file, and only then reads it: whatever is decided by it, or by the files that it tells of,
-    must be decided inside. A journal to which nothing was written leaves nothing behind.
+    `with journal:` locks it, and only then reads it: whatever is decided by it, or by the files that it tells of, must
+    be decided inside. A journal to which nothing was written leaves nothing behind.
 
     Args:
         path: The file; it need not exist.
@@ -28,7 +33,6 @@ class Journal:
     def __init__(self, path: Path, options: Entry) -> None:
         self.path, self.options = path, options
         self._lines: list[Entry] = []
-        self._made: list[Path] = []
         self._told = False
 
     @property
@@ -59,10 +63,11 @@ class Journal:
 
     def __enter__(self) -> "Journal":
         """Raises ValueError where another process has it."""
-        self._made = [folder for folder in (self.path.parent,) if not folder.exists()]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = _locked(self.path)
-        self._lines, self._told = _read_lines(self.path), False
+        with ExitStack() as stack:
+            stack.enter_context(_folder(self.path.parent))
+            stack.enter_context(_locked(self.path))
+            self._lines, self._told = _read_lines(self.path), False
+            self._leave = stack.pop_all()
         return self
 
     def append(self, entry: Entry) -> None:
@@ -74,8 +79,9 @@ class Journal:
     def _write(self, data: bytes) -> None:
         """All of it: a disk that is nearly full takes a part, and only then says that there is no space."""
         try:
-            while data:
-                data = data[self._file.write(data) :]
+            with self.path.open("ab", buffering=0) as file:
+                while data:
+                    data = data[file.write(data) :]
         except OSError:
             self._told = False  # what comes next must not follow upon half a line
             raise
@@ -93,27 +99,47 @@ class Journal:
     ) -> None:
         if self.path.is_file() and not self.path.stat().st_size:
             self.remove()
-        self._file.close()
-        for folder in self._made:
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
+        self._leave.close()
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
 
 
-def _locked(path: Path) -> BinaryIO:
-    """The file, open to append to, and ours. Another process may have removed it while we waited for the lock."""
-    while True:
-        file = path.open("ab", buffering=0)
-        try:
-            _lock(file.fileno(), path)
-        except ValueError:
-            file.close()
+@contextmanager
+def _folder(path: Path) -> Iterator[None]:
+    """A folder, made if need be; what is made here and stays empty is removed again."""
+    made = not path.exists()
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        if made and path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Nobody else works at this file meanwhile; the lock of a process that died holds nobody up.
+
+    The lock is a file of its own beside it, which only a process that was killed leaves there, until the next run.
+
+    Raises:
+        ValueError: Another process has it.
+    """
+    lock = FileLock(path.with_name(f"{path.name}.lock"), timeout=0, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ValueError(f"another pose-refine is at work here: it holds {path}") from error
+    except OSError as error:
+        if error.errno not in NO_LOCKS:  # without any, two runs at once are the user's to avoid
             raise
-        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            return file
-        file.close()
+    try:
+        yield
+    finally:
+        if sys.platform != "win32":  # there filelock itself does, and a file that is held cannot be removed
+            Path(lock.lock_file).unlink(missing_ok=True)  # while it is ours: who waits for it sees that it is gone
+        lock.release()
 
 
 def _read_lines(path: Path) -> list[Entry]:
@@ -126,21 +152,3 @@ def _read_lines(path: Path) -> list[Entry]:
         if isinstance(entry, dict):
             lines.append(entry)
     return lines
-
-
-def _lock(file: int, path: Path) -> None:
-    """Until the file is closed, or the process ends in whatever way.
-
-    Raises:
-        ValueError: Another process has it.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows: two runs at once are the user's to avoid
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise ValueError(f"another pose-refine is at work here: it holds {path}") from error
-    except OSError:  # a file system without locks
-        return

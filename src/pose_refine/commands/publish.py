@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from fnmatch import fnmatch
+from importlib.resources import files
 from pathlib import Path
 from string import Template
 
@@ -13,7 +14,6 @@ from pose_refine.commands._common import Commands, add_parser
 from pose_refine.commands.info import CARD
 from pose_refine.nn import weights
 from pose_refine.nn.model import Model
-from pose_refine.viz.report import packaged
 
 log = logging.getLogger("pose_refine")
 SENT = (weights.CONFIG, weights.TENSORS, CARD, "LICENSE", "NOTICE", "*.jsonl", "*.png", "*.jpg")
@@ -102,7 +102,8 @@ def copy_sent(folder: Path, copy: Path) -> list[str]:
 
 def new_card(model: Model, config: weights.WeightsConfig, repository: str, licence: str) -> str:
     """A model card that says what the weights themselves tell."""
-    return Template(packaged("model_card.md")).substitute(
+    template = (files("pose_refine") / "model_card.md").read_text(encoding="utf-8")
+    return Template(template).substitute(
         licence=licence,
         name=config.name,
         repository=repository,

@@ -8,25 +8,23 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_refine import __version__
 from pose_refine._types import Bytes, Floats
 from pose_refine.files.images import read_image
 from pose_refine.files.opencv import told
 from pose_refine.files.pose_files import write_whole
 from pose_refine.poses import Poses, Refinement
 from pose_refine.skeletons import get_skeleton
+from pose_refine.viz.pages import number, render, spoken
 from pose_refine.viz.pictures import GUESS, LEFT, MIDDLE, RIGHT, before_and_after
 
+Card = dict[str, Any]  # what the template asks for of one person
 VERDICTS = ("moved", "recovered", "missing", "kept")  # in the order of the page's tables
 WIDEST, TALLEST = 360, 480  # pixels of a person's picture
 LARGEST = 6.0  # times: smaller people are not blown up further
@@ -36,7 +34,6 @@ QUALITY = 75  # of WebP
 BIN, BINS = 0.05, 2001  # shifts are counted in steps of 0.05 % of the person's height; the last bin is 100 % and more
 NARROW = 0.75  # of a picture's height: a divider would show two halves of a person; both pictures, side by side, do not
 BETWEEN = 8  # pixels between these
-NOTHING = "\u2013"
 NO_IDS = (None, -1, [-1])  # the latter is OpenPose's, without tracking
 UNKNOWN = 1e9  # ranks people without scores behind all others
 
@@ -74,6 +71,17 @@ class Joint:
         """In percent of the person's height, kept joints included; NaN where there are none."""
         total = self.shifts.cumsum()
         return float(np.searchsorted(total, total[-1] / 2) * BIN) if total[-1] else float("nan")
+
+    @property
+    def moved(self) -> float:
+        """Percent of those that were there before and after; NaN where there are none."""
+        there = self.verdicts["moved"] + self.verdicts["kept"]
+        return 100 * self.verdicts["moved"] / there if there else float("nan")
+
+    @property
+    def mean_score(self) -> float:
+        """After; NaN where there are none."""
+        return float(self.scores[0] / self.scores[1]) if self.scores[1] else float("nan")
 
 
 @dataclass
@@ -134,7 +142,7 @@ def write_report(
     if limit < 1:
         raise ValueError(f"limit: expected at least 1, got {limit}")
     totals = Totals()
-    worst: list[tuple[Rank, str]] = []  # a heap; the least changed first
+    worst: list[tuple[Rank, Card]] = []  # a heap; the least changed first
     for name, image, result in entries:
         read_image(image, "rgb")  # checks it
         ranks = ranks_of(result, totals.people)
@@ -146,7 +154,7 @@ def write_report(
                 heapq.heapreplace(worst, (rank, card(name, image, result, person, rank)))
     if not totals.people:
         raise ValueError(f"nobody in {totals.images} images, before or after: no page is written")
-    cards = [html for _, html in sorted(worst, reverse=True)]
+    cards = [shown for _, shown in sorted(worst, reverse=True)]
     write_whole(Path(path), page(title, totals, cards).encode(errors="backslashreplace"))
     return totals
 
@@ -214,41 +222,37 @@ def data_uri(picture: Bytes) -> str:
     return "data:image/webp;base64," + base64.b64encode(data.tobytes()).decode()
 
 
-def card(name: str, image: Bytes, result: Refinement, person: int, rank: Rank) -> str:
-    """One person's part of the page."""
+def card(name: str, image: Bytes, result: Refinement, person: int, rank: Rank) -> Card:
+    """What the page shows of one person."""
     who = f"person {person + 1} of {len(result.poses)}"
     known = result.poses.ids[person] if result.poses.ids is not None else None
     if known not in NO_IDS:
         who += f", id {known}"
     counts = Counter(result.verdict[person].tolist())
-    chips = "".join(f'<span class="{v}">{counts[v]} {v}</span>' for v in VERDICTS if counts[v])
-    found = [f"data-{v}" for v in VERDICTS if counts[v]]
-    return (
-        f'<article class="card" data-shift="{rank.shift:.6g}" data-doubt="{rank.doubt:.6g}" data-place="{rank.place}" '
-        f"{' '.join(found)}>\n{slider(pictures(image, result, person), f'{name}, {who}')}"
-        f'<h3>{escape(name)} <small>{escape(who)}</small></h3>\n<p class="chips">{chips}</p>\n'
-        f"<details><summary>{escape(furthest(result, person))}</summary>\n{joint_table(result, person)}</details>\n"
-        "</article>\n"
-    )
+    return {
+        "name": name,
+        "who": who,
+        "rank": rank,
+        "verdicts": {v: counts[v] for v in VERDICTS if counts[v]},
+        "furthest": furthest(result, person),
+        "rows": joint_rows(result, person),
+        **slider(pictures(image, result, person)),
+    }
 
 
-def slider(both: list[Bytes], name: str) -> str:
+def slider(both: list[Bytes]) -> Card:
     """Two pictures with a divider between them; side by side where they are narrow."""
     if not both:
-        return '<p class="none">No joints, before or after.</p>\n'
+        return {"pictures": {}}
     height, width = both[0].shape[:2]
-    images = "".join(
-        f'<img class="{when}" src="{data_uri(picture)}" width="{width}" height="{height}" alt="{when}">'
-        for when, picture in zip(("before", "after"), both, strict=True)
-    )
-    if width < NARROW * height:
-        tags = '<span class="tag">before</span><span class="tag">after</span>'
-        return f'<div class="apart" style="max-width:{2 * width + BETWEEN}px">{images}{tags}</div>\n'
-    return (
-        f'<div class="pair" style="max-width:{width}px">{images}<span class="tag">before</span>'
-        '<span class="tag">after</span><input type="range" value="50" step="any" autocomplete="off" '
-        f'aria-label="Before or after: {escape(name)}"></div>\n'
-    )
+    narrow = width < NARROW * height
+    return {
+        "pictures": {when: data_uri(picture) for when, picture in zip(("before", "after"), both, strict=True)},
+        "width": width,
+        "height": height,
+        "narrow": narrow,
+        "widest": 2 * width + BETWEEN if narrow else width,
+    }
 
 
 def furthest(result: Refinement, person: int) -> str:
@@ -259,87 +263,39 @@ def furthest(result: Refinement, person: int) -> str:
     return ", ".join(told) or "all joints"
 
 
-def joint_table(result: Refinement, person: int) -> str:
-    """What moved and how far; the furthest first, what was kept last."""
+def joint_rows(result: Refinement, person: int) -> list[tuple[str, str, list[str]]]:
+    """What moved and how far: joint, verdict and figures; the furthest first, what was kept last."""
     shares, verdicts = shares_of(result)[person], result.verdict[person]
     order = sorted(range(len(verdicts)), key=lambda k: (VERDICTS.index(verdicts[k]), -np.nan_to_num(shares[k]).item()))
+    joints = get_skeleton(result.poses.skeleton).joints
     rows = []
     for k in order:
         scores = [number(poses.scores[person, k]) for poses in (result.initial, result.poses)]
         cells = [number(result.shift[person, k], 1), number(shares[k], 1), *scores]
-        name = spoken(get_skeleton(result.poses.skeleton).joints[k])
-        rows.append([name, f'<span class="{verdicts[k]}">{verdicts[k]}</span>', *cells])
-    return table(["joint", "verdict", "px", "% of height", "score before", "after"], rows, verdicts[order].tolist())
+        rows.append((spoken(joints[k]), verdicts[k], cells))
+    return rows
 
 
-def page(title: str, totals: Totals, cards: list[str]) -> str:
+def page(title: str, totals: Totals, cards: list[Card]) -> str:
     """The whole page."""
-    template = Template(packaged("report.html"))
     left, right, middle = ("#{:02x}{:02x}{:02x}".format(*color) for color in (LEFT, RIGHT, MIDDLE))
-    return template.substitute(
-        style=packaged("page.css"),
-        title=escape(title),
-        version=escape(__version__),
+    return render(
+        "report.html",
+        title=title,
         tiles=tiles(totals),
-        joints=summary_table(totals),
-        shown=len(cards),
-        people=totals.people,
-        left_out=left_out(totals.people, len(cards)),
+        totals=totals,
+        verdicts=VERDICTS,
+        cards=cards,
         guess=GUESS,
         left=left,
         right=right,
         middle=middle,
-        options="".join(f'<option value="{v}">{v}</option>' for v in VERDICTS),
-        cards="".join(cards),
     )
 
 
-def packaged(name: str) -> str:
-    """A text file that comes with the package."""
-    return (files("pose_refine") / name).read_text(encoding="utf-8")
-
-
-def left_out(people: int, shown: int) -> str:
-    if people == shown:
-        return ""
-    return f"Pictures of the {shown} people who changed most; {people - shown} others are counted above, not shown."
-
-
-def tiles(totals: Totals) -> str:
+def tiles(totals: Totals) -> list[tuple[str, str, str]]:
     """The figures on top."""
     counts, joints = totals.verdicts, totals.verdicts.total()
-    figures = [("images", totals.images, ""), ("people", totals.people, "")]
-    figures += [(f"joints {v}", counts[v], f" {100 * counts[v] / joints:.1f} %" if joints else "") for v in VERDICTS]
-    return "".join(f"<div><dt>{what}</dt><dd>{n:,}<small>{share}</small></dd></div>" for what, n, share in figures)
-
-
-def summary_table(totals: Totals) -> str:
-    """One row a joint."""
-    rows = []
-    for name, joint in totals.joints.items():
-        there = joint.verdicts["moved"] + joint.verdicts["kept"]
-        share = 100 * joint.verdicts["moved"] / there if there else float("nan")
-        bar = f'<meter max="100" value="{share:.1f}"></meter> {share:.0f} %' if there else NOTHING
-        score = joint.scores[0] / joint.scores[1] if joint.scores[1] else float("nan")
-        counts = [str(joint.verdicts[v]) for v in ("recovered", "missing")]
-        rows.append([spoken(name), bar, number(joint.median_shift), *counts, number(score)])
-    return table(["joint", "moved", "median shift, %", "reco&shy;vered", "miss&shy;ing", "mean score"], rows)
-
-
-def table(head: list[str], rows: list[list[str]], verdicts: list[str] | None = None) -> str:
-    """A table of HTML cells; `verdicts` tell the rows apart for the page's filter."""
-    marks = [f' class="row-{v}"' for v in verdicts] if verdicts else [""] * len(rows)
-    heading = "".join(f'<th scope="col">{cell}</th>' for cell in head)
-    body = "".join(
-        f'<tr{mark}><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>\n'
-        for mark, row in zip(marks, rows, strict=True)
-    )
-    return f'<div class="wide"><table><thead><tr>{heading}</tr></thead>\n<tbody>{body}</tbody></table></div>\n'
-
-
-def number(value: float, digits: int = 2) -> str:
-    return NOTHING if np.isnan(value) else f"{value:.{digits}f}"
-
-
-def spoken(joint: str) -> str:
-    return joint.replace("_", " ")
+    shares = {v: f" {100 * counts[v] / joints:.1f} %" if joints else "" for v in VERDICTS}
+    figures = [("images", f"{totals.images:,}", ""), ("people", f"{totals.people:,}", "")]
+    return figures + [(f"joints {v}", f"{counts[v]:,}", shares[v]) for v in VERDICTS]
