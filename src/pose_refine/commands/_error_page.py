@@ -4,10 +4,10 @@ import math
 from itertools import accumulate
 from typing import Any
 
-from pose_refine.commands._error_words import Findings, sentences, spoken, two
+from pose_refine.commands._error_words import Findings, sentences, two
 from pose_refine.metrics.errors import KINDS, JointErrors, Scores
 from pose_refine.skeletons import NETWORK
-from pose_refine.viz.pages import render
+from pose_refine.viz.pages import render, spoken
 
 # Where a person who faces the reader has its joints; x from the middle of the picture, of the left side's alone.
 _LEFT = {

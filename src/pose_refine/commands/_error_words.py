@@ -17,6 +17,7 @@ from pose_refine.metrics.errors import (
     scores_of,
 )
 from pose_refine.skeletons import NETWORK
+from pose_refine.viz.pages import spoken
 
 WORST = 3  # joints that a sentence names
 NOTABLE = 1.0  # percent of the person's size: smaller biases are left out of the words
@@ -73,10 +74,6 @@ def known_columns(judged: Judged, lost: list[str]) -> list[int]:
     """Columns of the joints that are labelled, those `lost` left out."""
     labelled = (judged.kinds != NOT_LABELLED).any(0)
     return [c for c, name in enumerate(NETWORK.joints) if labelled[c] and name not in lost]
-
-
-def spoken(joint: str) -> str:
-    return joint.replace("_", " ")
 
 
 def count_of(number: int, one: str, many: str) -> str:
