@@ -154,9 +154,9 @@ def test_far_from_the_mirror_joint_a_hidden_joint_teaches_nothing():
 
 
 def averaged(decision, cases, advance):
-    """Where the joints are, if claims count so many logits more than in use, and twice as many where they are wrong."""
+    """Where the joints are, if claims count so many logits more than in use."""
     quality, weight, _ = decision(cases.features)
-    weight = torch.cat([weight[:, :1] + advance * (2 - quality[:, :1].sigmoid()), weight[:, 1:]], 1)
+    weight = torch.cat([weight[:, :1] + advance, weight[:, 1:]], 1)
     count = len(weight)
     return blend(cases.places, quality.sigmoid(), weight, torch.ones(count, 19), torch.full((count,), TRUST))
 

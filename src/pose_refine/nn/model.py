@@ -29,10 +29,9 @@ HYPOTHESES = 4  # where a joint may be: claimed, found, agreed upon by what is f
 AGREEMENT = 2  # which of these is the one agreed upon
 EVIDENCE = 50  # numbers a joint that the decision sees
 TRUST = 0.5  # how far initial poses are believed where nobody says, in [0, 1]
-# Trust -> so much better a place far from the claim must be, in expected similarity, for good joints to stay good: a
-# constant, and a share of what is expected of the claim itself. At 0 the claim never wins, at 1/4 it has no advantage,
-# at 1/2 the one that it deserves (tests/benchmarks/experiments.md), at 1 nearly all there is.
-MARGINS = {0.0: (-1.0, 0.0), 0.25: (0.0, 0.0), 0.5: (0.0, 0.7), 1.0: (0.8, 0.0)}
+# Trust -> so much better a place far from the claim must be, in expected similarity, for good joints to stay good: at 0
+# the claim never wins, at 1/4 it has no advantage, at 1/2 that of a judge who wants proof, at 1 nearly all there is.
+MARGINS = {0.0: -1.0, 0.25: 0.0, 0.5: 0.2, 1.0: 0.8}
 UNCOUNTED = 1e-6  # share of the claim in an average at trust 0
 FAR = 10.0  # OKS units: further apart is the same to the decision
 MOST_SHRUNK = 5.0  # a person is seen at 1 / 2 ** 5 of the crop's resolution at least
@@ -246,21 +245,11 @@ class Decision(nn.Module):
         return quality, weight, right[:, 0]
 
 
-def margin(trust: Tensor, claim: Tensor) -> Tensor:
-    """How much better a place far from the claim must be (B, K): MARGINS, and on straight lines between.
-
-    Args:
-        trust: (B,) in [0, 1].
-        claim: (B, K) expected similarity of the claim to the truth, in [0, 1].
-    """
-
-    def at(point: float) -> Tensor:
-        constant, share = MARGINS[point]
-        return constant + share * claim
-
-    total = at(0.0)
-    for low, high in pairwise(MARGINS):
-        total = total + (at(high) - at(low)) * ((trust - low) / (high - low)).clamp(0, 1)[:, None]
+def margin(trust: Tensor) -> Tensor:
+    """How much better a place far from the claim must be: MARGINS, and on straight lines between."""
+    total = torch.full_like(trust, MARGINS[0.0])
+    for (low, below), (high, above) in pairwise(MARGINS.items()):
+        total = total + (above - below) * ((trust - low) / (high - low)).clamp(0, 1)
     return total
 
 
@@ -280,7 +269,7 @@ def blend(places: Tensor, quality: Tensor, weight: Tensor, given: Tensor, trust:
         (B, K, 2) crop pixels.
     """
     far = 1 - near(oks_distance(places, places[:, :1]))
-    needed = (margin(trust, quality[:, 0]) * given)[:, None]
+    needed = margin(trust)[:, None, None] * given[:, None]
     judged = quality - needed.clamp(min=0) * far
     # what counts against the claim itself must not favour the farthest of the others
     best = torch.cat([judged[:, :1] + needed.clamp(max=0), judged[:, 1:]], 1).argmax(1, keepdim=True)

@@ -45,13 +45,12 @@ from pose_refine.training.synthesis import (
 
 RIGHT, WRONG = 0.85, 0.5  # keypoint similarity from which a joint counts as right, below which it is wrong
 DRAWS = 2  # damaged poses a held-out person, beside every estimator's own
-EXACT = 6  # how often perfect poses are drawn: else those who are fitted on weak estimators spoil the best
+EXACT = 2  # how often perfect poses are drawn: else those who are fitted on weak estimators spoil the best
 SOME = 160  # people of each kind of initial pose
 SPOILT = 2.5  # what a right joint's lost similarity counts beside a wrong one's gain
 # Logits by which a claim counts more in averages while these are fitted than when they are used. SPOILT teaches to keep
-# half of every near miss; this gives up fewer good joints than a smaller SPOILT (tests/benchmarks/experiments.md). As
-# much again for claims of which nothing is expected.
-ADVANCE = 1.0
+# half of every near miss; this gives up fewer good joints than a smaller SPOILT (tests/benchmarks/experiments.md).
+ADVANCE = 1.5
 STEPS, BATCH, RATE = 1500, 256, 2e-3
 COARSE = (8, 4, 16, 2)  # what cannot be seen must be left alone: to 1 / that of their size images are shrunk
 
@@ -273,10 +272,8 @@ def loss_of(decision: Decision, cases: Cases) -> Tensor:
     quality, weight, right = decision(cases.features)
     usual = torch.full((len(weight),), TRUST)
     given, similar = cases.features[..., GIVEN], near(distance(cases, cases.places))
-    expected = torch.sigmoid(quality.detach())
-    advance = ADVANCE * (2 - expected[:, :1]) * given[:, None]
-    advanced = torch.cat([weight[:, :1] + advance, weight[:, 1:]], 1)
-    result = near(distance(cases, blend(cases.places, expected, advanced, given, usual)))
+    advanced = torch.cat([weight[:, :1] + ADVANCE * given[:, None], weight[:, 1:]], 1)
+    result = near(distance(cases, blend(cases.places, torch.sigmoid(quality.detach()), advanced, given, usual)))
     choice = binary_cross_entropy_with_logits(quality, similar, reduction="none").mean(1)
     is_right, scored = outcomes(cases, result.detach())
     score = binary_cross_entropy_with_logits(right, is_right.float(), reduction="none")
