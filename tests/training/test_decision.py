@@ -16,6 +16,7 @@ from pose_refine.training.batches import cut
 from pose_refine.training.data import load_images, read_training_sets
 from pose_refine.training.decision import (
     ADVANCE,
+    EXACT,
     Cases,
     Inputs,
     collect,
@@ -234,7 +235,7 @@ def test_held_out_inputs_hold_every_estimators_own_and_the_truth(loaded):
     gone = ~np.isnan(beta[..., 0]) & ~kept
     assert gone.any()
     assert (np.where(gone, beta[..., 2], -np.inf).max(1) <= np.where(kept, beta[..., 2], np.inf).min(1)).all()
-    assert [s.coarse for s in truths] == [1, 4]  # as they are, and far away
+    assert [s.coarse for s in truths] == [*[1] * EXACT, 4]  # as they are, and far away
     assert not any(s.real for s in truths)
     np.testing.assert_array_equal(truths[0].others[1, 0], people.keypoints[0])
 
@@ -343,12 +344,13 @@ def test_a_closer_look_is_at_those_whose_pose_was_far_off(loaded):
     cases = collected(loaded, poses, rows)[0]
     places = cases.places[:, :1].repeat(1, HYPOTHESES, 1, 1)
     places[1, 1:] -= 200 * 256 / crop_boxes(poses[1:2], (128, 128))[1][0]
-    given = Inputs(rows, poses, np.full((3, 3, 19, 2), np.nan, np.float32), True, poses, 2)
+    given = Inputs(rows, poses, np.full((3, 3, 19, 2), np.nan, np.float32), True, poses, poses, 2)
     closer = look_closer(people, given, replace(cases, places=places), (128, 128))
     assert closer.rows.tolist() == [1]
     assert closer.coarse == 2
     np.testing.assert_array_equal(closer.poses, poses[1:2])
     there = ~np.isnan(poses[1])
     np.testing.assert_allclose(closer.shown[0][there], poses[1][there] - 200, atol=0.1)
+    np.testing.assert_array_equal(closer.framed, closer.shown)
     assert closer.others.shape == (1, 3, 19, 2)
     np.testing.assert_allclose(closer.others[0, 0][~np.isnan(poses[0])], poses[0][~np.isnan(poses[0])], atol=0.1)
