@@ -5,11 +5,10 @@ import json
 import shutil
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
 import torch
-from fakes.stickman import stickman
+from fakes.people import drawn, labels_of, results_of
 from fakes.weights import lively, tiny_model
 
 from pose_refine.cli import main
@@ -20,43 +19,14 @@ from pose_refine.training import fitting
 from pose_refine.training.decision import Cases
 from pose_refine.training.fitting import Figures, Fitted
 
-IMAGES, SIDE = 30, 120  # images of two people, pixels
-
-
-def entry(pose, third, **more):
-    flat = np.concatenate([pose[:17], np.broadcast_to(third, (17, 1))], 1).round(2)
-    return {"category_id": 1, "keypoints": flat.ravel().tolist(), **more}
-
-
-def labels_of(poses):
-    """COCO annotations of poses by image."""
-    people = [
-        entry(pose, 2, id=2 * i + n, image_id=i, num_keypoints=17, area=2000, bbox=[0, 0, 60, 90], iscrowd=0)
-        for i, both in poses.items()
-        for n, pose in enumerate(both)
-    ]
-    images = [{"id": i, "file_name": f"{i:06d}.png"} for i in poses]
-    return {"images": images, "annotations": people, "categories": [{"id": 1, "name": "person"}]}
-
-
-def results_of(poses, rng, off=3.0):
-    return [
-        entry(pose + rng.normal(0, off, pose.shape), rng.random((17, 1)), image_id=i, score=0.9)
-        for i, both in poses.items()
-        for pose in both
-    ]
+IMAGES = 30  # of two people
 
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory):
     """Drawn people: images/, gt.json, pr.json, and weights that were never trained; tests only read."""
     folder, rng = tmp_path_factory.mktemp("fit"), np.random.default_rng(0)
-    (folder / "images").mkdir()
-    poses = {}
-    for i in range(1, IMAGES + 1):
-        image = cv2.resize(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8), (SIDE, SIDE))
-        assert cv2.imwrite(str(folder / "images" / f"{i:06d}.png"), image)
-        poses[i] = [stickman(90, (x, 65), arms=rng.uniform(-1, 1, 4)) for x in (30, 85)]
+    poses = drawn(folder / "images", IMAGES, (30, 85), rng)
     (folder / "gt.json").write_text(json.dumps(labels_of(poses)))
     (folder / "pr.json").write_text(json.dumps(results_of(poses, rng)))
     model = tiny_model(width=4, size=(64, 64))
