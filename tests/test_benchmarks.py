@@ -141,7 +141,7 @@ def test_between_markers():
 @pytest.mark.parametrize(
     ("name", "path"),
     [*tables.QUALITY.items(), *((n, p) for n, p in tables.MPII.items() if p.exists()),
-     *([(tables.DEFAULT, tables.ROBUSTNESS)] if tables.ROBUSTNESS.exists() else []), (tables.DEFAULT, tables.TRUST)],
+     *((tables.DEFAULT, p) for p in (tables.ROBUSTNESS, tables.TRUST) if p.exists())],
 )  # fmt: skip
 def test_figures_are_of_these_weights(name, path):
     assert json.loads(path.read_text())["sha256"] == weights.read_config(weights.find(name)).sha256
