@@ -1,3 +1,8 @@
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: the workers share the cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from importlib.resources import files
 from pathlib import Path
 
