@@ -26,7 +26,7 @@ class Evidence:
         folder: Where; it is made when the first part is written.
         people: Whom it is of.
         made_with: What else it depends on: weights, device ...
-        collect: Runs the network: the cases of some inputs, with one, two and three views.
+        collect: Runs the network: the cases of some inputs, with each number of views.
     """
 
     def __init__(self, folder: Path, people: People, made_with: str, collect: Callable[[Inputs], list[Cases]]) -> None:
@@ -64,7 +64,7 @@ class Evidence:
             told.update(self._images[self.people.image[row]].encode())
         people = self.people
         known = (people.keypoints, people.area, people.mpii)
-        for values in (*(v[inputs.rows] for v in known), inputs.poses, inputs.others, inputs.shown):
+        for values in (*(v[inputs.rows] for v in known), inputs.poses, inputs.others, inputs.shown, inputs.framed):
             told.update(np.ascontiguousarray(values).tobytes())
         return told.hexdigest()[:24]
 
@@ -77,8 +77,8 @@ def _version(file: Path) -> str:
 
 def of_inputs(inputs: Inputs, rows: AnyArray) -> Inputs:
     """Some of them, (R,)."""
-    names = ("rows", "poses", "others", "shown")
-    return replace(inputs, **{name: getattr(inputs, name)[rows] for name in names})
+    values = {field.name: getattr(inputs, field.name) for field in fields(inputs)}
+    return replace(inputs, **{name: value[rows] for name, value in values.items() if isinstance(value, np.ndarray)})
 
 
 def packed(cases: list[Cases]) -> bytes:
