@@ -60,17 +60,16 @@ class Refiner:
         """Load weights.
 
         Args:
-            source: None or "base", "small" (half its time, less accurate), "large" (half as much again, more accurate):
-                embedded, no network needed; a folder; "org/name" or
-                "hf://org/name[@revision]" on the Hugging Face hub; or a file that `pose-refine export` wrote, its name
-                ends in .onnx.
+            source: None or "base", "small" (half its time, less accurate): embedded, no network needed; a folder;
+                "org/name" or "hf://org/name[@revision]" on the Hugging Face hub; or a file that `pose-refine export`
+                wrote, its name ends in .onnx.
             revision: Branch, tag or commit on the hub.
             device: Where to run; by default cuda, else mps, else cpu.
             dtype: torch.float32 (the default), or torch.bfloat16 / float16 for autocast.
             backend: "torch", or "onnx" for ONNX Runtime (extra [onnx]; cpu or cuda, float32), which runs .onnx files
                 in any case. It exports other sources anew each time, which takes seconds.
             flip: Whether another network looks at each crop's mirror image, without the pose: what it finds owes
-                nothing to it. By default as the weights are made for ("large" and "base": yes, "small": no). False
+                nothing to it. By default as the weights are made for ("base": yes, "small": no). False
                 halves the cost of "base", and costs most where the estimator is weak.
 
         Raises:

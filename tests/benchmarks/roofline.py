@@ -79,7 +79,7 @@ def main() -> None:
     print(f"{operations / 1e12:.3f} T operations, {moved / 1e9:.1f} GB a second; {torch.get_num_threads()} CPU threads")
     network = filled(Network(NetworkConfig())).eval().to(device, memory_format=torch.channels_last)
     look = torch.autocast(device.type, dtype, enabled=dtype != torch.float32)(
-        bare(network, arguments.people, arguments.people)
+        bare(network, arguments.people, 2, arguments.people)
     )
     with Convolutions() as counted:
         look()
@@ -87,7 +87,7 @@ def main() -> None:
     spent, each = seconds(look), 1e3 / arguments.people
     total = [sum(column) / arguments.people for column in zip(*counted.found, strict=True)]
     share = f"{100 * floor / spent:.0f} %"
-    rows = [["a view", total[0] / 1e9, total[1] * dtype.itemsize / 1e6, floor * each, spent * each, share]]
+    rows = [["both networks", total[0] / 1e9, total[1] * dtype.itemsize / 1e6, floor * each, spent * each, share]]
     head = ["a look", "G operations a person", "MB a person", "floor, ms a person", "measured", "share"]
     print(table(head, rows))
 

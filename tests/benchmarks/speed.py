@@ -37,8 +37,9 @@ from pose_refine.nn.network import NetworkConfig
 
 OUT, PAGE = Path(__file__).with_name("speed.json"), Path(__file__).resolve().parents[2] / "docs/speed.md"
 BEGIN, END = "<!-- speed: written by tests/benchmarks/speed.py -->", "<!-- /speed -->"
-MODELS = {"base": 2, "large": 3, "small": 1}  # and how many views of a crop the network sees
+MODELS = {"base": 2, "small": 1}  # and how many views of a crop the network sees
 CROWDS = (1, 8, 64, 1000)
+IMAGES = 128  # of one person each, for `refine_many`
 ROUNDS, LEAST = 4, 0.5  # each thing is timed so often, for at least so many seconds; the best counts
 BATCHES = {"cpu": (1, 4, 8, 16), "cuda": (8, 64, 256)}  # a rival is taken at its best
 
@@ -95,8 +96,8 @@ def refiner_of(views: int, folder: Path, backend: str, where: Where) -> Refiner:
 
 
 @torch.inference_mode()
-def bare(network: nn.Module, crops: int, batch: int) -> Callable[[], None]:
-    """The network's layers alone on so many crops, `batch` at once."""
+def bare(network: nn.Module, people: int, views: int, batch: int) -> Callable[[], None]:
+    """The layers alone on so many people, `batch` at once: with one view they answer twice, see `model.look`."""
     height, width = network.config.size
     device = next(network.parameters()).device
     random = partial(torch.rand, device=device)
@@ -105,15 +106,17 @@ def bare(network: nn.Module, crops: int, batch: int) -> Callable[[], None]:
         image = random(count, 3, height, width).contiguous(memory_format=torch.channels_last)
         return image, random(count, 38, height // 8, width // 8), random(count, 38, height // 4, width // 4)
 
-    sizes = [min(batch, crops - start) for start in range(0, crops, batch)]
+    sizes = [min(batch, people - start) for start in range(0, people, batch)]
     made = {size: inputs(size) for size in set(sizes)}
-    beliefs = torch.tensor([[1], [DOUBT]], device=device)
+    beliefs = torch.tensor([[1], [DOUBT]], device=device)[: 1 + (views == 1)]
 
     @torch.inference_mode()
     def run() -> None:
         for size in sizes:
             image, pose8, pose4 = made[size]
             network.answers(network.context(image, pose8, pose4), pose4, beliefs)
+            if views > 1:
+                network.alone(image, pose8, pose4)
 
     return run
 
@@ -125,10 +128,25 @@ def overhead(refiner: Refiner, where: Where) -> dict[str, dict[str, float]]:
         image, poses = crowd(people)
         things = {"refine": lambda i=image, p=poses: refiner.refine(i, p)}
         model = refiner.predictor.model
-        count = people * model.views
-        things |= {str(batch): where.run(bare(model.network, count, batch)) for batch in BATCHES[where.device][1:]}
+        alone = partial(bare, model.network, people, model.views)
+        things |= {str(batch): where.run(alone(batch)) for batch in BATCHES[where.device][1:]}
         refine, *network = in_turns(things, 1 if people > 100 else ROUNDS).values()
         out[str(people)] = {"refine": refine / people, "network": min(network) / people}
+    return out
+
+
+def many(where: Where) -> dict[str, dict[str, float]]:
+    """`refine_many` beside one call an image, IMAGES of one person each: milliseconds an image, `small`, by what runs
+    it."""
+    images, poses = zip(*[crowd(1, (480, 640))] * IMAGES, strict=True)
+    out = {}
+    for runtime in runtimes(where):
+        refiner = random_refiners(where, runtime)["small"]
+        spent = in_turns({
+            "one call": lambda r=refiner: list(r.refine_many(images, poses)),
+            "a call each": lambda r=refiner: [r.refine(*pair) for pair in zip(images, poses, strict=True)],
+        })  # fmt: skip
+        out[runtime] = {name: ms / IMAGES for name, ms in spent.items()}
     return out
 
 
@@ -261,6 +279,7 @@ PARTS: dict[str, Callable[[Where], object]] = {
     "memory": lambda where: {"plain": alone("eight", where), "kept": alone("eight_kept", where)},
     "overhead": lambda where: {name: overhead(refiner, where) for name, refiner in random_refiners(where).items()},
     "rivals": lambda where: {r: beside_rivals(random_refiners(where, r), r, where) for r in runtimes(where)},
+    "many": many,
     "crowds": lambda where: alone("crowds", where),  # of small, beside which all that is not the network weighs most
     "huge": lambda where: huge(random_refiners(where)["small"]),
 }
@@ -272,7 +291,7 @@ def runtimes(where: Where) -> tuple[str, ...]:
 
 def table(result: dict) -> str:
     """docs/speed.md's table: what was measured, and what was aimed at."""
-    r, c, h, s, k = (result[name] for name in ("rivals", "crowds", "huge", "start", "memory"))
+    r, c, h, s, k, m = (result[name] for name in ("rivals", "crowds", "huge", "start", "memory", "many"))
     rows = []
     for name, o in result["overhead"].items():
         shares = ", ".join(f"{100 * o[str(n)]['network'] / o[str(n)]['refine']:.0f}" for n in CROWDS)
@@ -286,6 +305,7 @@ def table(result: dict) -> str:
         ratios = ", ".join(f"{r['torch'][rival] / r['torch'][name]:.1f}" for name in MODELS)
         rows.append([f"people a second against {title}, all in torch: {', '.join(MODELS)}", f"{ratios} x", aim])
     flat = ", ".join(f"{c[n] / c['8']:.2f}" for n in ("100", "1000", "10000"))
+    faster = ", ".join(f"{m[n]['a call each'] / m[n]['one call']:.2f}" for n in m)
     kept = ", ".join(f"{k['kept'][name] / k['plain'][name]:.2f}" for name in MODELS)
     rows += [
         [f"a person with freed memory kept (see below) against without: {', '.join(MODELS)}", f"{kept} x", "-"],
@@ -293,6 +313,11 @@ def table(result: dict) -> str:
             "a person among 100, 1,000, 10,000 in an image against one of 8, `small`",
             f"{flat} x",
             "0.9 to 1.1",
+        ],
+        [
+            f"images of one person a second, `refine_many` against a call each, `small`: {', '.join(m)}",
+            f"{faster} x",
+            ">= 1.5 x",
         ],
         ["memory that 10,000 people take beyond 1,000", f"{c['more_memory_mb']:.0f} MB", "none but theirs"],
         ["a person in 12,000 x 8,000 pixels against 1,920 x 1,080", f"{h['huge'] / h['usual']:.2f} x", "works"],

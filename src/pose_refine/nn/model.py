@@ -24,10 +24,10 @@ from pose_refine.nn.encoding import (
 from pose_refine.nn.network import Network, NetworkConfig, meant
 
 GIVEN = 0  # of what the decision sees of a joint: whether the pose claims it
-MOST_VIEWS, ALONE = 3, 1  # views of a crop, and which of them is shown no pose
+MOST_VIEWS = 2  # of a crop: with the pose, and its mirror image without
 HYPOTHESES = 4  # where a joint may be: claimed, found, agreed upon by what is found with and without the claim, alone
 AGREEMENT = 2  # which of these is the one agreed upon
-EVIDENCE = 50  # numbers a joint that the decision sees
+EVIDENCE = 49  # numbers a joint that the decision sees
 TRUST = 0.5  # how far initial poses are believed where nobody says, in [0, 1]
 # Trust -> so much better a place far from the claim must be, in expected similarity, for good joints to stay good: at 0
 # the claim never wins, at 1/4 it has no advantage, at 1/2 that of a judge who wants proof, at 1 nearly all there is.
@@ -79,9 +79,7 @@ def look(
     ones at first, better ones the second time. With one view it is done twice, the second time in doubt of the pose.
 
     With two `views`, another network looks at their mirror images, without the pose: what it finds owes nothing to
-    the claim, and little to the first network's errors. With three, the first looks at these with the pose as well, and
-    the mean of both answers counts: the flip test of stacked hourglasses (Newell et al. 2016). Each costs about as much
-    as the first.
+    the claim, and little to the first network's errors. It costs about as much as the first.
     """
     found = heat_maps(network, image, prompt, dtype, views=views, doubt=views == 1)
     return gather_evidence(combined(found), prompt, views)
@@ -95,36 +93,32 @@ def heat_maps(
 
     Only the last layers run twice for doubt: it touches the fine pose maps alone.
     """
-    shown, others = prompt.shown, prompt.others
-    count = image.shape[0]
-    posed = max(1, views - 1) * count  # images with the pose; those without come last
+    shown, others, count = prompt.shown, prompt.others, image.shape[0]
     if views > 1:  # as one batch: a person alone leaves a device half idle
-        image = torch.cat([image, *[image.flip(3)] * (views - 1)])
-        shown = torch.cat([*[shown, mirrored(shown)][: views - 1], torch.full_like(shown, torch.nan)])
-        others = torch.cat([others, *[mirrored(others)] * (views - 1)])
+        image = torch.cat([image, image.flip(3)])
+        shown, others = torch.cat([shown, torch.full_like(shown, torch.nan)]), torch.cat([others, mirrored(others)])
     inputs = network_inputs(image, shown, others, network.config.size)
-    own, rest = ([each[part] for each in inputs] for part in (slice(posed), slice(posed, None)))
+    own, rest = ([each[part] for each in inputs] for part in (slice(count), slice(count, None)))
     # made on the device: nothing is copied there
     beliefs = torch.linspace(1, DOUBT, 2, dtype=own[2].dtype, device=image.device)[: 1 + doubt, None]
     with nullcontext() if dtype == torch.float32 else torch.autocast(image.device.type, dtype):
-        answers = network.answers(network.context(*own), own[2], beliefs)
-        maps = [answers[:, view * count : (view + 1) * count] for view in range(max(1, views - 1))]
+        maps = [network.answers(network.context(*own), own[2], beliefs)]
         if views > 1:
-            maps.insert(ALONE, network.alone(*rest)[None])
+            maps.append(network.alone(*rest)[None])
     told = [meant(each, prompt.mpii).float() for each in maps]
     return [mirrored_back(each) if view else each for view, each in enumerate(told)]
 
 
 def combined(found: list[Tensor]) -> Tensor:
     """Of `heat_maps`: believing the pose, without it, and the mean of both between them, (3, B, K, h, w). With one view
-    the other two are those in doubt; with three, the first is a mean, too.
+    the other two are those in doubt.
 
     A mean of logits is a product of what both hold likely: it is precise where they agree, and nobody's alone.
     """
-    if len(found) <= ALONE:
+    if len(found) == 1:
         return torch.cat([found[0], found[0][1:]])
-    posed = found[0][:1] if len(found) < MOST_VIEWS else (found[0][:1] + found[2][:1]) / 2
-    return torch.cat([posed, (posed + found[ALONE]) / 2, found[ALONE]])
+    posed, alone = found[0][:1], found[1]
+    return torch.cat([posed, (posed + alone) / 2, alone])
 
 
 def gather_evidence(logits: Tensor, prompt: Prompt, views: int) -> Evidence:
@@ -173,7 +167,7 @@ def gather_evidence(logits: Tensor, prompt: Prompt, views: int) -> Evidence:
         *mean_over_joints(close, if_given),
         *mean_over_joints(peak, always),
         mean_over_joints(kept, given),
-        *(torch.full_like(given, float(views >= n)) for n in (2, 3)),
+        torch.full_like(given, float(views > 1)),
     ]
     return Evidence(places, torch.stack(features, -1))
 
@@ -286,7 +280,7 @@ class Model(nn.Module):
 
     Args:
         config: Shape of the network.
-        views: How many images the network sees of each crop (see `look`), 1 to 3.
+        views: How many images the network sees of each crop (see `look`), 1 or 2.
         trust: How far initial poses are believed where a prompt does not say, in [0, 1].
     """
 

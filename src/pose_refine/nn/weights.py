@@ -21,7 +21,7 @@ from pose_refine.nn.model import MOST_VIEWS, TRUST, Model
 from pose_refine.nn.network import NetworkConfig
 
 # One set of weights is embedded; by these names it sees so many views of each crop (see `model.look`).
-NAMES = {"small": 1, "base": 2, "large": 3}
+NAMES = {"small": 1, "base": 2}
 DEFAULT = "base"
 CONFIG, TENSORS = "config.json", "model.safetensors"
 _PACKAGE = Path(__file__).parents[1]
@@ -41,7 +41,7 @@ class WeightsConfig(BaseModel):
         width: See NetworkConfig.
         coarse: See NetworkConfig.
         size: See NetworkConfig.
-        views: How many images the network sees of each crop, by default (see `model.look`); its decision knows all.
+        views: How many images the network sees of each crop, by default (see `model.look`); its decision knows both.
         trust: How far initial poses are believed, by default (see `model.margin`).
         sha256: Of model.safetensors.
     """
@@ -172,7 +172,7 @@ def load_source(
     if isinstance(source, str) and source in NAMES:
         model.views = NAMES[source]
     if flip is not None:
-        model.views = max(model.views, 2) if flip else 1
+        model.views = 2 if flip else 1
     return model, config
 
 

@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     finish.add_argument("--run", type=Path, required=True, help="the run's folder")
     finish.add_argument("--name", required=True, help="name of the weights")
     finish.add_argument("--to", type=Path, required=True, help="weights folder to write")
-    finish.add_argument("--views", type=int, default=2, choices=(1, 2, 3), help="of each crop (default: %(default)s)")
+    finish.add_argument("--views", type=int, default=2, choices=(1, 2), help="of each crop (default: %(default)s)")
     finish.add_argument("--device", default=default_device(), help="default: %(default)s")
     return parser
 

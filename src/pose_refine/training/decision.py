@@ -163,7 +163,7 @@ def without_neck(poses: Floats) -> Floats:
 
 @torch.inference_mode()
 def collect(network: Network, images: Tensor, people: People, inputs: Inputs, *, bar: bool = True) -> list[Cases]:
-    """Run the network on `inputs`, with a progress bar; its cases with one, two and three views of each crop."""
+    """Run the network on `inputs`, with a progress bar; its cases with one and with two views of each crop."""
     rows, shape = inputs.rows, (images.shape[1], images.shape[2])
     sigmas = torch.as_tensor(SIGMAS, device=images.device)
     parts: list[list[tuple[Tensor, ...]]] = [[] for _ in range(MOST_VIEWS)]

@@ -43,7 +43,7 @@ TRUSTS = (0.15, 0.25, 0.35, 0.5, 0.65, 0.75)
 ALLOWED = 0.2  # points of harm more than the general decision's
 SCATTERED = 0.06  # share of the joints
 GENTLE, HARD = 0.2, 5.0  # by so much at least and at most scores are stretched
-Collect = Callable[[Inputs], list[Cases]]  # as `decision.collect`: with one, two and three views
+Collect = Callable[[Inputs], list[Cases]]  # as `decision.collect`: with one and with two views
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Looks:
 
     Attributes:
         rows: (R,) who they are.
-        first: With one, two and three views, R cases each.
+        first: With one and with two views, R cases each.
         who: (A,) which of these were looked at again.
         again: As `first`, A cases each; empty where there are none.
     """
