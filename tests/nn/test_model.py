@@ -22,6 +22,7 @@ from pose_refine.nn.model import (
     MOST_SHRUNK,
     MOST_VIEWS,
     TRUST,
+    UNSEEN,
     Decision,
     Prompt,
     blend,
@@ -441,6 +442,18 @@ def test_the_decision_chooses_between_the_hypotheses(model, believed):
 
 DISTANCES = (2.0, 3.1, 6.0, 20.0)  # person sizes
 NOISE = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8).repeat(16, 0).repeat(16, 1)
+
+
+@pytest.mark.parametrize(("detail", "stays"), [(UNSEEN, False), (UNSEEN - 1e-4, True)])
+@torch.inference_mode()
+def test_who_cannot_be_seen_is_left_alone(model, detail, stays):
+    """A missing joint gets a place all the same."""
+    crops, initial = crops_and_poses()
+    given = initial.isfinite()
+    keypoints, _, _ = model(crops, prompt_of(initial, detail=detail, trust=0.0))
+    assert torch.equal(keypoints[given], initial[given]) == stays
+    assert keypoints.isfinite().all()
+    assert not given.all()
 
 
 @settings(deadline=None, max_examples=6)

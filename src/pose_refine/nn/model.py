@@ -34,6 +34,7 @@ TRUST = 0.5  # how far initial poses are believed where nobody says, in [0, 1]
 MARGINS = {0.0: -1.0, 0.25: 0.0, 0.5: 0.2, 1.0: 0.8}
 UNCOUNTED = 1e-6  # share of the claim in an average at trust 0
 FAR = 10.0  # OKS units: further apart is the same to the decision
+UNSEEN = 1 / 16  # image pixels a crop pixel: less, a person of 12 pixels, says nothing (docs/robustness.md)
 MOST_SHRUNK = 5.0  # a person is seen at 1 / 2 ** 5 of the crop's resolution at least
 
 
@@ -311,4 +312,6 @@ class Model(nn.Module):
         given = evidence.features[..., GIVEN]
         trust = prompt.trust.nan_to_num(self.trust)
         keypoints = blend(evidence.places, torch.sigmoid(quality), weight, given, trust)
+        left_alone = (prompt.detail < UNSEEN)[:, None] & (given > 0)
+        keypoints = torch.where(left_alone[..., None], prompt.initial, keypoints)
         return keypoints, torch.sigmoid(right), evidence.places[:, AGREEMENT]
