@@ -14,7 +14,8 @@ from fakes.weights import lively, tiny_model
 from pose_refine.cli import main
 from pose_refine.commands import fit as fit_module
 from pose_refine.nn import weights
-from pose_refine.nn.model import EVIDENCE, HYPOTHESES, Decision
+from pose_refine.nn.decision import Decision
+from pose_refine.nn.evidence import EVIDENCE, HYPOTHESES
 from pose_refine.training import fitting
 from pose_refine.training.decision import Cases
 from pose_refine.training.fitting import Figures, Fitted

@@ -24,7 +24,7 @@ from pose_refine.crops.geometry import (
     to_image,
     where_to_cut,
 )
-from pose_refine.nn.model import near, oks_distance
+from pose_refine.nn.evidence import near, oks_distance
 from pose_refine.skeletons import NETWORK, get_skeleton
 
 MIDDLE = np.array([(CROP_WIDTH - 1) / 2, (CROP_HEIGHT - 1) / 2])

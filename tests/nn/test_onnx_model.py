@@ -11,7 +11,8 @@ from pose_refine import Refiner, refine
 from pose_refine.commands.demo import demo_input, exchanged
 from pose_refine.crops.geometry import CROP_HEIGHT, CROP_WIDTH
 from pose_refine.nn import encoding, onnx_model, weights
-from pose_refine.nn.model import Model, Prompt, oks_units
+from pose_refine.nn.evidence import Prompt, oks_units
+from pose_refine.nn.model import Model
 from pose_refine.nn.onnx_model import EXTRA, INPUTS, OnnxModel, to_onnx
 from pose_refine.skeletons import NETWORK
 

@@ -9,7 +9,8 @@ from fakes.weights import lively, tiny_model
 
 from pose_refine.crops.bodies import in_frame, one_body
 from pose_refine.crops.geometry import crop_boxes, crop_matrices, scales, to_crop
-from pose_refine.nn.model import EVIDENCE, HYPOTHESES, TRUST, Decision, Prompt, blend, look, near
+from pose_refine.nn.decision import TRUST, Decision, blend
+from pose_refine.nn.evidence import EVIDENCE, HYPOTHESES, Prompt, look, near
 from pose_refine.skeletons import NETWORK, SIGMAS
 from pose_refine.training import decision as decision_module
 from pose_refine.training.batches import cut

@@ -10,7 +10,8 @@ from fakes.stickman import stickman
 
 from pose_refine.crops.bodies import one_body
 from pose_refine.metrics.oks import oks_recall
-from pose_refine.nn.model import EVIDENCE, HYPOTHESES, TRUST, Decision
+from pose_refine.nn.decision import TRUST, Decision
+from pose_refine.nn.evidence import EVIDENCE, HYPOTHESES
 from pose_refine.skeletons import NETWORK, SIGMAS
 from pose_refine.training import decision as decision_module
 from pose_refine.training import fitting

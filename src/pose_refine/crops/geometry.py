@@ -128,7 +128,7 @@ def far_off(initial: Floats, found: Floats, matrices: Floats) -> AnyArray:
     Returns:
         (R,) rows.
     """
-    unit = OKS_UNITS * scales(matrices)[:, None]  # as `model.oks_distance`
+    unit = OKS_UNITS * scales(matrices)[:, None]  # as `evidence.oks_distance`
     apart = np.linalg.norm(found - initial, axis=-1) / unit
     given = np.maximum((~np.isnan(apart)).sum(1), 1)
     return np.flatnonzero(np.nan_to_num(np.exp(-np.square(apart) / 2)).sum(1) / given < KEPT)

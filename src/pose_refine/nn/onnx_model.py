@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from pose_refine.crops.geometry import CROP_HEIGHT, CROP_WIDTH, OTHERS
 from pose_refine.nn import weights
-from pose_refine.nn.model import Model, Prompt
+from pose_refine.nn.evidence import Prompt
+from pose_refine.nn.model import Model
 from pose_refine.skeletons import NETWORK
 
 SUFFIX = ".onnx"

@@ -17,7 +17,8 @@ from pose_refine.crops.batches import CropBatch, Scene, batches
 from pose_refine.crops.geometry import to_image
 from pose_refine.crops.on_device import upload
 from pose_refine.nn import backends
-from pose_refine.nn.model import Model, Prompt
+from pose_refine.nn.evidence import Prompt
+from pose_refine.nn.model import Model
 from pose_refine.nn.onnx_model import OnnxModel
 from pose_refine.skeletons import NETWORK
 

@@ -17,10 +17,12 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from pose_refine.files.pose_files import write_whole
-from pose_refine.nn.model import MOST_VIEWS, TRUST, Model
+from pose_refine.nn.decision import TRUST
+from pose_refine.nn.evidence import MOST_VIEWS
+from pose_refine.nn.model import Model
 from pose_refine.nn.network import NetworkConfig
 
-# One set of weights is embedded; by these names it sees so many views of each crop (see `model.look`).
+# One set of weights is embedded; by these names it sees so many views of each crop (see `evidence.look`).
 NAMES = {"small": 1, "base": 2}
 DEFAULT = "base"
 CONFIG, TENSORS = "config.json", "model.safetensors"
@@ -41,8 +43,8 @@ class WeightsConfig(BaseModel):
         width: See NetworkConfig.
         coarse: See NetworkConfig.
         size: See NetworkConfig.
-        views: How many images the network sees of each crop, by default (see `model.look`); its decision knows both.
-        trust: How far initial poses are believed, by default (see `model.margin`).
+        views: How many images the network sees of each crop, by default (see `evidence.look`); its decision knows both.
+        trust: How far initial poses are believed, by default (see `decision.margin`).
         sha256: Of model.safetensors.
     """
 

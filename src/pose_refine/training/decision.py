@@ -15,19 +15,8 @@ from tqdm import tqdm
 from pose_refine._types import AnyArray, Floats
 from pose_refine.crops.bodies import in_frame, one_body
 from pose_refine.crops.geometry import CROP_HEIGHT, crop_boxes, crop_matrices, far_off, scales, to_crop, to_image
-from pose_refine.nn.model import (
-    AGREEMENT,
-    GIVEN,
-    MOST_VIEWS,
-    TRUST,
-    Decision,
-    Prompt,
-    blend,
-    combined,
-    gather_evidence,
-    heat_maps,
-    near,
-)
+from pose_refine.nn.decision import TRUST, Decision, blend
+from pose_refine.nn.evidence import AGREEMENT, GIVEN, MOST_VIEWS, Prompt, combined, gather_evidence, heat_maps, near
 from pose_refine.nn.network import Network
 from pose_refine.skeletons import COCO_JOINTS, NETWORK, SIGMAS
 from pose_refine.training.batches import coarser, cut
