@@ -311,6 +311,32 @@ def test_feet_far_outside_stay(refiner, photo, pose):
     assert refiner.refine(photo, body, skeleton="body25")[0, 20].tolist() == [1e5, 1e5, 0.5]
 
 
+def test_feet_of_somebody_far_outside_stay(refiner, photo):
+    """The network is asked at the border, where nothing is; that is no place for a foot."""
+    body = np.random.default_rng(0).uniform(2000, 2400, (1, 25, 3)).astype(np.float32)
+    body[..., 2] = 0.9
+    feet = slice(19, 25)
+    np.testing.assert_array_equal(refiner.refine(photo, body, skeleton="body25")[0, feet], body[0, feet])
+
+
+def test_who_is_found_twice_is_refined_as_once(refiner, photo, pose):
+    sides = pose[:, SKELETONS["coco17"].mirror]
+    for poses in (pose, sides):
+        alone = refiner.refine(photo, poses)
+        twice = refiner.refine(photo, np.concatenate([poses, poses + np.float32([1, 1, 0])]))
+        there = alone[0, :, 2] > 0.5
+        assert np.abs(twice[0] - alone[0])[there].max() < 3
+
+
+def test_a_face_alone_is_seen(refiner, photo, pose):
+    """A crop of two eyes would show nobody."""
+    face = np.full_like(pose, np.nan)
+    face[0, :3] = pose[0, :3]
+    out = refiner.refine(photo, face)
+    assert out[0, :3, 2].min() > 0.5
+    assert np.abs(out[0, :3, :2] - pose[0, :3, :2]).max() < 5
+
+
 def test_devices_that_are_not_there():
     for device in ("nonsense", "cuda:99"):
         with pytest.raises(ValueError, match=f"cannot use '{device}'"):

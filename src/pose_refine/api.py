@@ -122,7 +122,7 @@ def refine(
         model: A Refiner, or any source that `Refiner.from_pretrained` takes; by default the embedded weights.
         device: Where to run; a Refiner knows its own.
         batch_size: At most so many people at once.
-        trust: How far the poses are believed, from 0 (estimate anew) to 1 (move only what is proven wrong).
+        trust: How far the poses are believed, from 0 (estimate anew) to 1 (move hardly anything).
 
     Returns:
         The same kind of object as `poses`, corrected.

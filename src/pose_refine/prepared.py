@@ -10,7 +10,7 @@ from torch import Tensor
 from pose_refine import formats
 from pose_refine._types import AnyArray, Floats
 from pose_refine.poses import Poses, Refinement
-from pose_refine.skeletons import AnySkeleton, Skeleton, convert, get_skeleton, put_back
+from pose_refine.skeletons import AnySkeleton, Skeleton, convert, get_skeleton, known_joints, put_back
 from pose_refine.warned import warn
 
 MOVED = 0.01  # of the person's box height; less is "kept"
@@ -55,6 +55,7 @@ def finish(prepared: PreparedPoses, found: Floats | None, recover: bool) -> Refi
     if found is not None:
         refined = put_back(reachable if target is source else convert(reachable, source, target), found, target)
         keep = np.isnan(refined[..., :1]) | (np.isnan(before[rows][..., :1]) & (not recover))
+        keep |= ~known_joints(target)[:, None]  # of a person beyond the border, what is put back was moved there
         after[rows] = np.where(keep, before[rows], refined)
     initial, result = (Poses(v[..., :2], v[..., 2], target, prepared.given.ids) for v in (before, after))
     return compare(initial, result)

@@ -132,8 +132,8 @@ class Refiner:
             color: Channel order of an array: "rgb" or "bgr".
             recover: Give missing joints of people with any joint a position; False leaves them missing.
             batch_size: At most so many people at once: bounds memory.
-            trust: How far the poses are believed, 0 to 1: at 0 what the network finds counts alone, at 1 only what is
-                proven wrong is moved. None is as the weights say: 0.5, or what `pose-refine fit` found best.
+            trust: How far the poses are believed, 0 to 1: at 0 what the network finds counts alone, at 1
+                hardly anything is moved. None is as the weights say: 0.5, or what `pose-refine fit` found best.
 
         Returns:
             The same kind of object, nothing of it shared with what was handed in that could be changed by it; arrays

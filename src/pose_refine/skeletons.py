@@ -341,3 +341,9 @@ def _middle(joint: Floats, before: Floats, after: Floats) -> Floats:
     keep = (count > 0) & ~np.isnan(joint[:, :1])
     place = np.where(keep, joint[:, :2] + shift, after[..., :2].mean(1))
     return np.concatenate([place, after[..., 2].mean(1, keepdims=True)], 1).astype(np.float32)
+
+
+def known_joints(skeleton: AnySkeleton) -> AnyArray:
+    """(K,): which joints of a skeleton the network tells, by themselves or as the middle of others; their scores are
+    probabilities."""
+    return np.array([name in NETWORK.joints or name in MIDDLES for name in get_skeleton(skeleton).joints])

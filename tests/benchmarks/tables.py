@@ -172,7 +172,7 @@ def short(result: Figures) -> str:
             rows.append([whose, a["before"], f"**{a['after']:.1f}**", a["harm"], with_harm(f.get("tinypose_twice"))])
     head = ["estimator", "before", "after", "harm", "TinyPose again"]
     people = (
-        "OKS recall, percent, on photographs that were not trained on (what they decided: experiments, below)\n"
+        "OKS recall, percent, on photographs that were not trained on\n"
         "(661 people of COCO val2017, 471 of Leeds Sports):"
     )
     return "\n\n".join([people, table(head, rows), source(result)])

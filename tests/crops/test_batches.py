@@ -36,6 +36,11 @@ def some_poses(people, seed=0):
     return np.random.default_rng(seed).uniform(60, 200, (people, 19, 2)).astype(np.float32)
 
 
+def strangers(people):
+    """Of whom nothing tells that they are one person."""
+    return np.full((people, 19, 2), np.nan, np.float32)
+
+
 def test_a_scene_shows_poses_and_judges_others():
     poses = some_poses(5)
     shown, rows = poses + 3, np.array([4, 1])
@@ -44,7 +49,7 @@ def test_a_scene_shows_poses_and_judges_others():
     np.testing.assert_array_equal(batch.matrices, matrices)
     np.testing.assert_allclose(to_image(batch.initial, matrices), poses[rows], atol=1e-3)
     np.testing.assert_allclose(to_image(batch.shown, matrices), shown[rows], atol=1e-3)
-    near = nearest_others(shown, middles(shown), rows)
+    near = nearest_others(shown, poses, middles(shown), rows)
     np.testing.assert_allclose(to_crop(near, matrices), batch.others)
     np.testing.assert_array_equal(batch.crops(CPU), cut_crops(NOISE, matrices))
 
@@ -162,7 +167,7 @@ def test_nearest_others_equal_a_naive_twin(seed, count):
     poses[rng.random((count, 4)) < 0.3] = np.nan
     poses[:, 0] = 7
     rows = rng.permutation(count)[: rng.integers(1, count + 1)]
-    near = nearest_others(poses, middles(poses), rows)
+    near = nearest_others(poses, strangers(count), middles(poses), rows)
     assert near.shape == (len(rows), OTHERS, 4, 2)
     centres = np.nanmean(poses, 1)
     for row, found in zip(rows, near, strict=True):
@@ -175,6 +180,15 @@ def test_nearest_others_equal_a_naive_twin(seed, count):
 def test_people_without_a_known_joint_are_nobodys_neighbours():
     poses = np.full((6, 4, 2), np.nan, np.float32)
     poses[4:] = [[[3, 4]], [[500, 600]]]
-    near = nearest_others(poses, middles(poses), np.array([4]))
+    near = nearest_others(poses, strangers(6), middles(poses), np.array([4]))
     assert (near[0, 0] == [500, 600]).all()
     assert np.isnan(near[0, 1:]).all()
+
+
+def test_who_was_found_twice_is_not_their_own_neighbour():
+    """By what came, whatever is shown since."""
+    poses = some_poses(3)
+    poses[1] = poses[0] + 1
+    near = nearest_others(poses + 30, poses, middles(poses), np.arange(3))
+    assert {tuple(p[0]) for p in near[0] if not np.isnan(p).all()} == {tuple(poses[2, 0] + 30)}
+    assert {tuple(p[0]) for p in near[2] if not np.isnan(p).all()} == {tuple(p[0] + 30) for p in poses[:2]}

@@ -6,7 +6,7 @@ from fakes.stickman import POSTURES, stickman, turned
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pose_refine.crops.bodies import REACH, TURNED, in_frame, lean, one_body
+from pose_refine.crops.bodies import FACE, REACH, TURNED, face_height, in_frame, lean, one_body, one_person
 from pose_refine.skeletons import NETWORK
 
 DISTANCES = (2.0, 2.7, 5.0, 11.0, 20.0)  # person sizes
@@ -256,3 +256,43 @@ def test_who_disagrees_with_himself_is_taken_for_upright():
         pose = lying.copy()
         pose[theirs] = standing[theirs] + (0, 0 if len(theirs) == 2 else -100)
         assert lean(pose[None])[0] == 0
+
+
+@settings(deadline=None, max_examples=40)
+@given(people(), st.floats(0, 0.01), st.integers(0, 2**32 - 1))
+def test_one_person_found_twice(person, apart, seed):
+    """A hundredth of the size apart they are one, a tenth they are not; joints that one of them lacks say nothing."""
+    size, pose = person
+    rng = np.random.default_rng(seed)
+    again = pose + rng.uniform(-1, 1, pose.shape) * apart * size
+    again[rng.permutation(19)[:9]] = np.nan
+    assert one_person(pose, again)
+    assert not one_person(pose, pose + np.float32([size / 10, 0]))
+
+
+def test_two_joints_do_not_tell_who_somebody_is():
+    pose = stickman(200, (300, 250))
+    some = pose.copy()
+    some[2:] = np.nan
+    assert not one_person(pose, some)
+    assert not one_person(np.full_like(pose, np.nan), pose)
+
+
+@settings(deadline=None, max_examples=40)
+@given(people(), st.sets(st.sampled_from(range(5)), min_size=2))
+def test_a_head_alone_tells_how_tall_somebody_is(person, there):
+    """Roughly, as heads differ and are seen from the side; and whoever is twice as large is twice as tall."""
+    size, pose = person
+    head = np.full_like(pose, np.nan)
+    head[list(there)] = pose[list(there)]
+    tall = face_height(head[None])[0]
+    assert FACE * size / 6 < tall < 6 * FACE * size
+    np.testing.assert_allclose(face_height(2 * head[None]), 2 * tall, rtol=1e-4)
+    head[joint("left_wrist")] = pose[joint("left_wrist")]
+    assert face_height(head[None])[0] == 0
+
+
+def test_one_joint_of_a_head_tells_nothing():
+    head = np.full((1, 19, 2), np.nan, np.float32)
+    head[0, 0] = 5
+    assert face_height(head).tolist() == [0]

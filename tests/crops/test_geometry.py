@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from pose_refine.crops.bodies import FACE
 from pose_refine.crops.cutting import cut_crops
 from pose_refine.crops.geometry import (
     CROP_HEIGHT,
@@ -124,11 +125,19 @@ BOXES = [
 
 @pytest.mark.parametrize(("joints", "shape", "centre", "height"), BOXES)
 def test_boxes(joints, shape, centre, height):
-    centres, heights, rotation = crop_boxes(joints_of(*joints), shape)
+    centres, heights, rotation = crop_boxes(np.roll(joints_of(*joints), 9, axis=1), shape)  # wrists and on
     assert centres.dtype == heights.dtype == rotation.dtype == np.float32
     np.testing.assert_allclose(centres, [centre])
     np.testing.assert_allclose(heights, [height], rtol=1e-6)
     assert rotation.tolist() == [0]
+
+
+def test_of_a_face_alone_its_surroundings_are_shown():
+    """Two eyes are .06 of the body's height apart; at most half of the image is shown, as one of them may be wrong."""
+    eyes = np.full((2, 19, 2), np.nan, np.float32)
+    eyes[:, 1:3] = [[10, 20], [16, 20]], [[10, 20], [130, 20]]
+    _, heights, _ = crop_boxes(eyes, (480, 640))
+    np.testing.assert_allclose(heights, [FACE * 100, 240], rtol=1e-5)
 
 
 UPRIGHT = sorted(set(POSTURES) - {"bent down to the feet"})
@@ -318,3 +327,5 @@ def test_far_off_are_those_whose_joints_were_not_found_where_they_were_given():
     poses[3] = np.nan
     matrices = matrix((130, 130), 200).repeat(4, 0)
     assert far_off(poses, found, matrices).tolist() == [2, 3]
+    cannot_be_seen = matrix((130, 130), 15).repeat(4, 0)
+    assert far_off(poses, found, cannot_be_seen).tolist() == []

@@ -1,4 +1,4 @@
-"""What of pandas' DataFrame a DeepLabCut table is read and written by: columns with names, to_numpy, copy, iloc.
+"""What of pandas' DataFrame a DeepLabCut table is read and written by: columns, to_numpy, dtypes, astype, iloc.
 
 As in pandas 3.1.1; where pandas is installed the tests run with it as well.
 """
@@ -37,7 +37,12 @@ class Table:
     def to_numpy(self):
         return self.values.copy()
 
-    def copy(self):
+    @property
+    def dtypes(self):
+        return dict.fromkeys(self.columns, self.values.dtype)
+
+    def astype(self, kinds):
+        assert not kinds
         return Table(self.values, self.columns)
 
 

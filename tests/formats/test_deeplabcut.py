@@ -156,6 +156,19 @@ def test_csv_as_deeplabcut_writes_it():
     assert fields[3:] == before[3:]
 
 
+def test_columns_of_whole_numbers():
+    """As `read_csv` makes them where all are whole."""
+    pandas = pytest.importorskip("pandas")
+    names = [("DLC", part, coord) for part in COCO17 for coord in ("x", "y", "likelihood")]
+    columns = pandas.MultiIndex.from_tuples(names, names=("scorer", "bodyparts", "coords"))
+    row = pandas.DataFrame(np.arange(1, 52)[None], columns=columns)
+    row[("DLC", "nose", "likelihood")] = np.float32(0.5)
+    out = formats.write(moved(formats.read(row), 0, 0, (10.5, 20.25, 0.75)), row)
+    assert out.iloc[0, :3].tolist() == [10.5, 20.25, 0.75]
+    assert out.iloc[0, 3:].tolist() == list(range(4, 52))
+    assert row.iloc[0, :2].tolist() == [1, 2]
+
+
 def test_refine(make, photo, pose):
     given = one_row(make, [*COCO17, "cup"], values=[*pose[0].ravel().tolist(), 7, 8, 0.5])
     before = given.to_numpy()

@@ -77,3 +77,10 @@ def test_kept_memory_is_not_faulted_in_again():
         for how in ("plain", "keep")
     )
     assert kept < plain / 2
+
+
+def test_a_source_is_located_so_that_it_answers_alike():
+    """Names are more than their folder: how many views there are. The default is what its folder is."""
+    base, digest = backends.locate(None)
+    assert backends.locate("base") == backends.locate(base) == (base, digest)
+    assert backends.locate("small") == ("small", f"small {digest}")

@@ -10,14 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pose_refine.crops.cutting import cut_crops
-from pose_refine.crops.geometry import CROP_HEIGHT, CROP_WIDTH, scales, to_crop, to_image, where_to_cut
+from pose_refine.crops.geometry import CROP_HEIGHT, CROP_WIDTH, UNSEEN, scales, to_crop, to_image, where_to_cut
 from pose_refine.nn.decision import TRUST
 from pose_refine.nn.evidence import (
     HYPOTHESES,
     MOST_VIEWS,
     look,
 )
-from pose_refine.nn.model import UNSEEN
 from pose_refine.skeletons import NETWORK
 
 

@@ -34,7 +34,7 @@ for line in sys.argv[1:]:
         answers.append(outcome(*line.split()))
 print(json.dumps(answers))
 """
-UNREACHABLE = "^ValueError: could not reach the hub for '{}', and it is not in the cache"
+UNREACHABLE = "^ValueError: there is no folder '{}' here; as weights of the hub, they could not be fetched"
 ONLINE = {
     "first time": ("org/name", "^main$"),
     "second time": ("org/name", "^main$"),

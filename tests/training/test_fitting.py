@@ -17,7 +17,7 @@ from pose_refine.training import decision as decision_module
 from pose_refine.training import fitting
 from pose_refine.training.data import People
 from pose_refine.training.decision import Cases, first_shown
-from pose_refine.training.fitting import Figures, Looks, beside, best_trust, figures, folds_of, own_inputs
+from pose_refine.training.fitting import Figures, Looks, beside, best_choice, figures, folds_of, own_inputs
 
 PEOPLE, SIDE = 48, 200
 IMAGE = np.arange(PEOPLE) // 2
@@ -145,9 +145,9 @@ CHOICES = {
 
 
 @pytest.mark.parametrize("name", CHOICES)
-def test_best_trust(name):
+def test_best_choice(name):
     found, expected = CHOICES[name]
-    assert best_trust(found, of(50, 1)) == expected
+    assert best_choice(found, of(50, 1)) == expected
 
 
 def test_figures_are_those_of_the_metrics():
@@ -197,7 +197,7 @@ def drawn():
 
 def test_neighbours_are_in_the_same_image_and_need_no_label(drawn):
     poses = drawn.predicted[:, 0, :, :2]
-    near = beside(poses, drawn.image, np.array([0, 3]))
+    near = beside(poses, poses, drawn.image, np.array([0, 3]))
     assert near.shape == (2, 3, 19, 2)
     found = [tuple(p[0]) for p in near[0] if not np.isnan(p).all()]
     assert sorted(found) == sorted(tuple(p[0]) for p in poses[1:3])
@@ -229,7 +229,7 @@ def test_people_far_off_are_looked_at_again_where_they_were_found(drawn):
         return [replace(cases, places=places)] * 2
 
     rows, given = np.array([0, 2]), drawn.predicted[[0, 2], 0, :, :2]
-    inputs = first_shown(rows, given, beside(given, drawn.image[rows], np.array([0, 1])), real=True)
+    inputs = first_shown(rows, given, beside(given, given, drawn.image[rows], np.array([0, 1])), real=True)
     looks = fitting.look(drawn, inputs, collect, 2, (SIDE, SIDE))
     assert looks.who.tolist() == [0, 1]
     np.testing.assert_array_equal(asked[1].poses, given)

@@ -78,6 +78,20 @@ def test_key_frames_are_looked_at_as_photographs_are():
     assert refiner.looks == 8 + 4
 
 
+def test_all_looks_are_told_how_far_poses_are_believed():
+    """Key frames, closer looks, and frames with hints."""
+    told = []
+
+    class Told(Mistrustful):
+        def found(self, batch):
+            told.extend(batch.trust)
+            return super().found(batch)
+
+    run(Told(), moving(8), trust=0.25)
+    assert len(told) == 8 + 4
+    assert set(told) == {0.25}
+
+
 def test_a_still_person_stays():
     poses = moving(20, step=0)
     out = np.stack(run(Obedient(), poses, smooth="zero_phase"))

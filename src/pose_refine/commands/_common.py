@@ -45,7 +45,7 @@ def add_trust_option(parser: argparse.ArgumentParser) -> None:
         "--trust",
         type=trust,
         metavar="0..1",
-        help="how far POSES is believed: 0 counts what is found alone, 1 moves only what is proven wrong "
+        help="how far POSES is believed: 0 counts what is found alone, 1 moves hardly anything "
         "(default: as the weights say, 0.5 unless `fit` found another)",
     )
 

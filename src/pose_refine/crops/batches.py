@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pose_refine._types import AnyArray, Bytes, Floats
 from pose_refine.crops import on_device as device_crops
-from pose_refine.crops.bodies import middles
+from pose_refine.crops.bodies import middles, one_person
 from pose_refine.crops.cutting import cut_crops
 from pose_refine.crops.geometry import OTHERS, crop_boxes, crop_matrices, far_off, scales, to_crop
 from pose_refine.crops.on_device import Levels, upload
@@ -134,7 +134,7 @@ class Scene:
     def batch(self, rows: AnyArray) -> CropBatch:
         """What the network is to see of people (R,)."""
         matrices = self.matrices[rows]
-        others = to_crop(nearest_others(self.shown, self.centres, rows), matrices)
+        others = to_crop(nearest_others(self.shown, self.initial, self.centres, rows), matrices)
         initial, shown = to_crop(self.initial[rows], matrices), to_crop(self.shown[rows], matrices)
         mpii, trust = np.full(len(rows), self.mpii), np.full(len(rows), self.trust, np.float32)
         return CropBatch(
@@ -179,11 +179,12 @@ def closer_looks(scenes: Sequence[Scene], agreed: Sequence[Floats]) -> list[tupl
     return [(n, scenes[n].closer(agreed[n]), rows) for n, rows in enumerate(far) if len(rows)]
 
 
-def nearest_others(keypoints: Floats, centres: Floats, rows: AnyArray) -> Floats:
-    """The poses of the OTHERS people nearest to each of `rows`.
+def nearest_others(keypoints: Floats, initial: Floats, centres: Floats, rows: AnyArray) -> Floats:
+    """The poses of the OTHERS people nearest to each of `rows`, without those who are the same person, found twice.
 
     Args:
         keypoints: (N, K, 2) image pixels, NaN where missing: everybody in the image.
+        initial: (N, 19, 2) as they came; these tell who is the same person.
         centres: (N, 2) their `middles`.
         rows: (R,) whose neighbours to find.
 
@@ -195,6 +196,7 @@ def nearest_others(keypoints: Floats, centres: Floats, rows: AnyArray) -> Floats
     distance[np.arange(len(rows)), rows] = np.inf
     order = np.argpartition(distance, min(OTHERS, len(keypoints)) - 1, axis=1)[:, :OTHERS]
     near: Floats = keypoints[order]
-    near[np.take_along_axis(distance, order, 1) == np.inf] = np.nan
+    nobody = np.take_along_axis(distance, order, 1) == np.inf
+    near[nobody | one_person(initial[rows][:, None], initial[order])] = np.nan
     missing = np.full((len(rows), OTHERS - order.shape[1], *near.shape[2:]), np.nan, np.float32)
     return np.concatenate([near, missing], 1)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pose_refine._types import AnyArray, Floats
-from pose_refine.skeletons import NETWORK
+from pose_refine.skeletons import NETWORK, SIGMAS
 
 # Lengths of a body in shares of its height (Drillis and Contini 1966, as in Winter, Biomechanics and Motor Control of
 # Human Movement, 2009); those within the head are rough.
@@ -24,6 +24,9 @@ _LENGTHS = {
 SLACK = 0.1  # of a body's height: how far joints may be off and still be taken for one body's
 TYPICAL, STRETCH = 0.35, 2.5  # pairs further apart than 2.5 times the .35 quantile of all pairs are not one body's
 FRAME = 0.5  # of the longer side of a body's box: joints so near to it are shown too (tests/benchmarks/experiments.md)
+ALIKE = 0.92  # mean similarity of two poses from which they are one person's, found twice
+FEWEST = 3  # joints in common that can tell
+FACE = 0.4  # of a body's height: what is shown of people of whom the head alone is known
 TURNED = np.deg2rad(45)  # a body that leans more is cut turned
 SIDES_AGREE, HEAD_AGREES = np.cos(np.deg2rad(40)), np.cos(np.deg2rad(60))
 _NAMES = {
@@ -34,8 +37,8 @@ _NAMES = {
 _PARTS = {part: [NETWORK.joints.index(name) for name in names] for part, names in _NAMES.items()}
 
 
-def _reach() -> Floats:
-    """How far two joints of a body can be apart, (19, 19) in shares of its height: along its limbs, and SLACK."""
+def _paths() -> Floats:
+    """How far two joints of a body are apart along its limbs, (19, 19) in shares of its height."""
     index, mirror = NETWORK.joints.index, NETWORK.mirror
     paths = np.full((len(mirror), len(mirror)), np.inf)
     np.fill_diagonal(paths, 0)
@@ -44,11 +47,11 @@ def _reach() -> Floats:
             paths[i, j] = paths[j, i] = length
     for k in range(len(paths)):  # Floyd and Warshall
         paths = np.minimum(paths, paths[:, k : k + 1] + paths[k])
-    reach: Floats = (paths + SLACK).astype(np.float32)
-    return reach
+    return paths.astype(np.float32)
 
 
-REACH = _reach()
+PATHS = _paths()
+REACH = PATHS + np.float32(SLACK)  # how far two joints of a body can be apart
 
 
 def one_body(keypoints: Floats) -> Floats:
@@ -95,6 +98,45 @@ def in_frame(keypoints: Floats, body: Floats) -> Floats:
     reach = FRAME * (high - low).max(1)
     beyond = np.maximum(low[:, None] - keypoints, keypoints - high[:, None]).max(-1)
     return np.where((beyond <= reach[:, None])[..., None], keypoints, np.float32(np.nan))
+
+
+def one_person(own: Floats, other: Floats) -> AnyArray:
+    """Whether two poses are alike as those of one person whom a detector found twice, (...).
+
+    Args:
+        own: (..., 19, 2) image pixels, NaN where missing. A quarter of the longer side of their box, squared, is taken
+            for the area of OKS, as in `geometry.OKS_UNITS`.
+        other: (..., 19, 2).
+    """
+    known = ~np.isnan(own[..., :1])
+    size = (np.where(known, own, -np.inf).max(-2) - np.where(known, own, np.inf).min(-2)).max(-1)
+    apart = np.linalg.norm(own - other, axis=-1) / (SIGMAS * np.maximum(size, 1)[..., None])
+    both = ~np.isnan(apart)
+    similar = np.where(both, np.exp(-np.square(apart) / 2), 0).sum(-1)
+    count = both.sum(-1)
+    alike: AnyArray = (count >= FEWEST) & (similar >= ALIKE * count)
+    return alike
+
+
+def face_height(keypoints: Floats) -> Floats:
+    """How tall the surroundings of a head are, FACE of the body's height, where nothing but joints of it is known: the
+    box of two eyes shows nobody.
+
+    Args:
+        keypoints: (N, 19, 2) the network's joints, image pixels, NaN where missing.
+
+    Returns:
+        (N,) image pixels; 0 for people of whom anything else is known, or one joint alone.
+    """
+    head, rest = keypoints[:, _PARTS["head"]], np.delete(keypoints, _PARTS["head"], axis=1)
+    paths = PATHS[np.ix_(_PARTS["head"], _PARTS["head"])]
+    apart = np.linalg.norm(head[:, :, None] - head[:, None], axis=-1) / np.where(paths > 0, paths, np.nan)
+    pairs = ~np.isnan(apart)
+    only = np.isnan(rest).all((1, 2)) & pairs.any((1, 2))
+    height = np.zeros(len(keypoints), np.float32)
+    for row in np.flatnonzero(only):
+        height[row] = FACE * np.median(apart[row][pairs[row]])
+    return height
 
 
 def _typical(apart: AnyArray, pairs: AnyArray) -> AnyArray:

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from pose_refine._types import AnyArray, Floats
-from pose_refine.crops.bodies import in_frame, lean, one_body
+from pose_refine.crops.bodies import face_height, in_frame, lean, one_body
 from pose_refine.skeletons import NETWORK, SIGMAS, Skeleton, convert
 
 CROP_HEIGHT, CROP_WIDTH = 256, 192
@@ -20,6 +20,7 @@ MARGIN = 1.35  # the crop's height over that of the box of the joints: the netwo
 OTHERS = 3  # people nearby whose poses the network sees beside one's own
 KEPT = 0.8  # mean similarity of found to initial joints below which a person is looked at again
 GREY = 128  # what lies outside the image; 0 after the network's normalisation
+UNSEEN = 1 / 16  # image pixels a crop pixel: less, a person of 12 pixels, says nothing (docs/robustness.md)
 MAX_REDUCTION = 2.0  # beyond it the image is shrunk by averaging first, else bilinear sampling skips pixels
 # (19,) crop pixels: 2 sigma sqrt(area) of each joint, for a person whose area is a quarter of its box height squared
 OKS_UNITS = SIGMAS * np.float32(CROP_HEIGHT / MARGIN)
@@ -30,8 +31,8 @@ def crop_boxes(keypoints: Floats, image_shape: tuple[int, int]) -> tuple[Floats,
     """Where to cut, from the joints of one body, and what lies beside it (see `bodies.in_frame`).
 
     The crop is MARGIN times the box of these joints, widened to the crop's aspect, and turned as the body is (see
-    `bodies.lean`). A pose without extent (one joint, or all in one point) does not say how large its person is: a third
-    of the image's height is taken.
+    `bodies.lean`). Of a head alone its surroundings are shown, too (see `bodies.face_height`). A pose without extent
+    (one joint, or all in one point) does not say how large its person is: a third of the image's height is taken.
 
     Args:
         keypoints: (N, K, 2) image pixels, NaN where missing or far from the body; each person has at least one joint.
@@ -48,6 +49,8 @@ def crop_boxes(keypoints: Floats, image_shape: tuple[int, int]) -> tuple[Floats,
     low, high = np.nanmin(within, axis=1), np.nanmax(within, axis=1)
     extent, middle = high - low, (low + high) / 2
     height = np.maximum(extent[:, 1], extent[:, 0] * (CROP_HEIGHT / CROP_WIDTH)) * MARGIN
+    around = face_height(keypoints[:, : len(NETWORK.joints)])
+    height = np.maximum(height, np.minimum(around, image_shape[0] / 2))  # a wrong joint of two would make it huge
     height = np.where(extent.max(1) < 1.0, image_shape[0] / 3, height)
     centres = np.einsum("na,nac->nc", middle, axes)
     return centres.astype(np.float32), np.maximum(height, 8.0).astype(np.float32), rotation.astype(np.float32)
@@ -118,7 +121,7 @@ def scales(matrices: Floats) -> Floats:
 
 def far_off(initial: Floats, found: Floats, matrices: Floats) -> AnyArray:
     """Whose pose was so far from what was found that its crop, and what it told the network, were poor: a closer look,
-    at what was found, is worth its time.
+    at what was found, is worth its time. Not of people who cannot be seen.
 
     Args:
         initial: (N, 19, 2) image pixels, NaN where missing.
@@ -131,7 +134,8 @@ def far_off(initial: Floats, found: Floats, matrices: Floats) -> AnyArray:
     unit = OKS_UNITS * scales(matrices)[:, None]  # as `evidence.oks_distance`
     apart = np.linalg.norm(found - initial, axis=-1) / unit
     given = np.maximum((~np.isnan(apart)).sum(1), 1)
-    return np.flatnonzero(np.nan_to_num(np.exp(-np.square(apart) / 2)).sum(1) / given < KEPT)
+    alike = np.nan_to_num(np.exp(-np.square(apart) / 2)).sum(1) / given
+    return np.flatnonzero((alike < KEPT) & (scales(matrices) >= UNSEEN))
 
 
 def reductions(matrices: Floats, shape: Sequence[int]) -> AnyArray:

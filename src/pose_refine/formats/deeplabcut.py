@@ -55,7 +55,8 @@ def read(table: Any, skeleton: AnySkeleton | None = None, shape: object = None) 
 
 def write(poses: Poses, like: Any, shape: object = None) -> Any:
     """A copy of `like` with the joints of `poses`; other body parts and unchanged joints stay."""
-    before, out = read(like, poses.skeleton), like.copy()
+    whole = [column for column, kind in like.dtypes.items() if kind.kind in "iu"]  # these would take no others
+    before, out = read(like, poses.skeleton), like.astype(dict.fromkeys(whole, float))
     joints, changed = written(poses, MARKS["deeplabcut"]), arrays.changed(poses, before)
     for i, parts in enumerate(_columns(like).values()):
         for joint, columns in _joints(parts, poses.skeleton).items():

@@ -74,8 +74,9 @@ def is_exported(source: str | os.PathLike[str] | None) -> bool:
     return isinstance(source, (str, os.PathLike)) and os.fspath(source).endswith(onnx_model.SUFFIX)
 
 
-def locate(source: str | os.PathLike[str] | None) -> tuple[Path, str]:
-    """Where a source's weights lie on this machine, and the SHA-256 that tells them from others.
+def locate(source: str | os.PathLike[str] | None) -> tuple[str | Path, str]:
+    """A source that stays what it is, also where a branch of the hub moves on; and what tells its answers from others':
+    the SHA-256 of its weights, and the name that says how many views there are.
 
     Raises:
         FileNotFoundError: They are not there.
@@ -84,7 +85,10 @@ def locate(source: str | os.PathLike[str] | None) -> tuple[Path, str]:
     if source is not None and is_exported(source):
         return Path(source), hashlib.sha256(Path(source).read_bytes()).hexdigest()
     folder = weights.find(source)
-    return folder, weights.read_config(folder).sha256
+    sha256 = weights.read_config(folder).sha256
+    if isinstance(source, str) and source in weights.NAMES and source != weights.DEFAULT:
+        return source, f"{source} {sha256}"
+    return folder, sha256
 
 
 def choose(

@@ -3,11 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from pose_refine.crops.geometry import UNSEEN
 from pose_refine.nn.decision import TRUST, Decision, blend
 from pose_refine.nn.evidence import AGREEMENT, GIVEN, Prompt, look
 from pose_refine.nn.network import Network, NetworkConfig
-
-UNSEEN = 1 / 16  # image pixels a crop pixel: less, a person of 12 pixels, says nothing (docs/robustness.md)
 
 
 class Model(nn.Module):

@@ -130,8 +130,8 @@ def _fetch(repository: str, revision: str | None) -> Path:
         ) from error
     except Exception as error:  # OSErrors, and those of requests, httpx or httpx2, whichever the hub's client uses
         raise ValueError(
-            f"could not reach the hub for {repository!r}, and it is not in the cache; "
-            f"pass a local folder, or None for the embedded weights: {error}"
+            f"there is no folder {repository!r} here; as weights of the hub, they could not be fetched and are not in "
+            f"the cache: {error}"
         ) from error
     if len(folders) != 1:  # the branch moved between the two requests
         raise ValueError(f"{repository!r} changed while it was fetched; try again, or pin a revision")

@@ -7,6 +7,7 @@ are in FOLDS parts, and each part is judged by a decision that was fitted on the
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -44,6 +45,7 @@ TRUSTS = (0.15, 0.25, 0.35, 0.5, 0.65, 0.75)
 ALLOWED = 0.2  # points of harm more than the general decision's
 SCATTERED = 0.06  # share of the joints
 GENTLE, HARD = 0.2, 5.0  # by so much at least and at most scores are stretched
+Choice = TypeVar("Choice")
 Collect = Callable[[Inputs], list[Cases]]  # as `decision.collect`: with one and with two views
 
 
@@ -122,11 +124,12 @@ class Fitted:
         return self.fitted.recall > self.general.recall and self.fitted.harm <= self.general.harm + ALLOWED
 
 
-def beside(poses: Floats, image: AnyArray, rows: AnyArray) -> Floats:
+def beside(poses: Floats, initial: Floats, image: AnyArray, rows: AnyArray) -> Floats:
     """The poses of the people nearest to `rows` in the same images, (R, OTHERS, K, 2).
 
     Args:
         poses: (P, K, 2) everybody's, as the network is shown them.
+        initial: (P, K, 2) as they came.
         image: (P,) row of the image.
         rows: (R,)
     """
@@ -134,7 +137,7 @@ def beside(poses: Floats, image: AnyArray, rows: AnyArray) -> Floats:
     for row in rows:
         together = np.flatnonzero(image == image[row])
         own = np.flatnonzero(together == row)
-        found.append(nearest_others(poses[together], middles(poses[together]), own))
+        found.append(nearest_others(poses[together], initial[together], middles(poses[together]), own))
     return np.concatenate(found).astype(np.float32)
 
 
@@ -153,7 +156,8 @@ def own_inputs(people: People, rows: AnyArray, size: int, rng: Generator) -> lis
     unsure = np.where(np.isnan(scores).all(1, keepdims=True), rng.random(scores.shape), scores)
     scattered, flung = noise(given, rng, share=SCATTERED), fling(given, size, rng)
     half = (rng.permutation(len(rows)) % 2 == 0)[:, None, None]
-    others = beside(one_body(people.predicted[:, 0, :, :2]), people.image, rows)
+    came = people.predicted[:, 0, :, :2]
+    others = beside(one_body(came), came, people.image, rows)
     kinds = [given, remove_unsure(given, unsure.astype(np.float32), rng), np.where(half, scattered, flung)]
     return [first_shown(rows, poses, others, real=True) for poses in kinds]
 
@@ -173,10 +177,11 @@ def look(people: People, inputs: Inputs, collect: Collect, views: int, shape: tu
     found, who = first_found(inputs, first[views - 1], shape)
     if not len(who):
         return Looks(inputs.rows, first, who, [])
-    everybody = one_body(people.predicted[:, 0, :, :2])
+    came = people.predicted[:, 0, :, :2]
+    everybody = one_body(came)
     everybody[inputs.rows] = found
     rows = inputs.rows[who]
-    closer = Inputs(rows, inputs.poses[who], beside(everybody, people.image, rows), True, found[who], found[who])
+    closer = Inputs(rows, inputs.poses[who], beside(everybody, came, people.image, rows), True, found[who], found[who])
     return Looks(inputs.rows, first, who, collect(closer))
 
 
@@ -298,11 +303,16 @@ class Crossed:
         return figures(before, refined, counted)
 
     def choose(self, parts: Sequence[int]) -> tuple[int, float]:
-        """The state and the trust that are best for the people in these parts."""
+        """The state and the trust that are best for the people in these parts: of the state whose loss is least, and of
+        the one that fitting began with, which is no worse than the general decision."""
         people = [len(self.before[k]) for k in parts]
-        at = int(np.average([self.trials[k].losses for k in parts], axis=0, weights=people).argmin())
-        found = {t: self.figures(parts, [self.after(k, at, t)[0].numpy() for k in parts]) for t in TRUSTS}
-        return at, best_trust(found, self.figures(parts, [self.general[k] for k in parts]))
+        least = int(np.average([self.trials[k].losses for k in parts], axis=0, weights=people).argmin())
+        found = {
+            (at, trust): self.figures(parts, [self.after(k, at, trust)[0].numpy() for k in parts])
+            for at in {0, least}
+            for trust in TRUSTS
+        }
+        return best_choice(found, self.figures(parts, [self.general[k] for k in parts]))
 
     def scores(self, at: int, trust: float) -> tuple[AnyArray, AnyArray]:
         """Logits of P(right), and whether that is so, of everybody's joints of which it is known."""
@@ -323,12 +333,12 @@ def _only(looks: Looks, chosen: AnyArray) -> Looks:
     return Looks(looks.rows[kept], first, who, [some_of(cases, torch.as_tensor(again)) for cases in looks.again])
 
 
-def best_trust(found: dict[float, Figures], general: Figures) -> float:
-    """The trust of the highest recall whose harm is at most ALLOWED above the general one's; else of the least harm."""
-    allowed = [trust for trust, figures in found.items() if figures.harm <= general.harm + ALLOWED]
+def best_choice(found: dict[Choice, Figures], general: Figures) -> Choice:
+    """That of the highest recall whose harm is at most ALLOWED above the general one's; else of the least harm."""
+    allowed = [choice for choice, figures in found.items() if figures.harm <= general.harm + ALLOWED]
     if not allowed:
-        return min(found, key=lambda trust: found[trust].harm)
-    return max(allowed, key=lambda trust: found[trust].recall)
+        return min(found, key=lambda choice: found[choice].harm)
+    return max(allowed, key=lambda choice: found[choice].recall)
 
 
 def fit_to(

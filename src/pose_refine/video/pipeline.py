@@ -25,7 +25,7 @@ from pose_refine.formats.common.identities import told_apart, tracks_of, write_i
 from pose_refine.nn.predictor import AGREED, RESULT, Predictor
 from pose_refine.poses import Poses, Refinement, identity
 from pose_refine.prepared import compare, finish, hand_back, prepare_poses
-from pose_refine.skeletons import MIDDLES, MPII_CONVENTION, NETWORK, RIVALS, AnySkeleton, get_skeleton, like_a_body
+from pose_refine.skeletons import MPII_CONVENTION, NETWORK, RIVALS, AnySkeleton, get_skeleton, known_joints, like_a_body
 from pose_refine.video.frames import END, Frames, frame_rate, pair
 from pose_refine.video.linking import Linker
 from pose_refine.video.settings import AHEAD, Settings
@@ -205,9 +205,9 @@ def settle(predictor: FramePredictor, frames: Iterable[Frame], settings: Setting
     budget, width = 0.0, width_of(settings.fps or USUAL_FPS)
     for held, now in windows(frames, settings.ahead):
         tracks = Tracks(held, width)
-        look_with_hints(predictor, tracks, now, settings.passes == 2)
+        look_with_hints(predictor, tracks, now, settings)
         budget += settings.again * sum(len(frame.tracks) for frame in held[now])
-        budget -= look_again(predictor, tracks, now, int(budget)) if budget >= 1 else 0
+        budget -= look_again(predictor, tracks, now, int(budget), settings) if budget >= 1 else 0
         tracks.steady(now, settings.smooth == "zero_phase")
         for frame in held[now]:
             yield frame
@@ -255,19 +255,19 @@ class Tracks:
             frame.result = np.concatenate([joints, score[..., None]], -1)[columns]
 
 
-def look_with_hints(predictor: FramePredictor, tracks: Tracks, now: slice, everywhere: bool) -> None:
+def look_with_hints(predictor: FramePredictor, tracks: Tracks, now: slice, settings: Settings) -> None:
     """Look with hints at the frames that are no key frames, or at all."""
     _, place, sure, _ = tracks.fit()
     place[sure < WORTH] = np.nan
-    asked = []
+    asked, everywhere = [], settings.passes == 2
     for hints, frame, columns in zip(place[now], tracks.frames[now], tracks.columns[now], strict=True):
         if frame.image is not None and columns and (everywhere or frame.index % KEY):
-            asked.append(with_hints(frame, hints[columns], np.arange(len(columns))))
+            asked.append(with_hints(frame, hints[columns], np.arange(len(columns)), settings))
     for (frame, *_), found in zip(asked, predictor.predict(asked, "hinted"), strict=True):
         frame.found = found[..., RESULT]
 
 
-def look_again(predictor: FramePredictor, tracks: Tracks, now: slice, most: int) -> int:
+def look_again(predictor: FramePredictor, tracks: Tracks, now: slice, most: int, settings: Settings) -> int:
     """Look again, with hints, at those people whom the frames around contradict in the most joints.
 
     Returns:
@@ -286,14 +286,17 @@ def look_again(predictor: FramePredictor, tracks: Tracks, now: slice, most: int)
     for _, t, row in sorted(places)[:most]:
         chosen.setdefault(t, []).append(row)
     place[sure < WORTH] = np.nan
-    asked = [with_hints(tracks.frames[t], place[t, tracks.columns[t]], np.array(rows)) for t, rows in chosen.items()]
+    asked = [
+        with_hints(tracks.frames[t], place[t, tracks.columns[t]], np.array(rows), settings)
+        for t, rows in chosen.items()
+    ]
     for (frame, _, rows), new in zip(asked, predictor.predict(asked, "again"), strict=True):
         frame.found = frame.found.copy()
         frame.found[rows] = new[..., RESULT]
     return min(most, len(places))
 
 
-def with_hints(frame: Frame, hints: AnyArray, rows: AnyArray) -> Asked:
+def with_hints(frame: Frame, hints: AnyArray, rows: AnyArray, settings: Settings) -> Asked:
     """To show the network `rows` of a frame with hints (R, 19, 2) as their poses; without a hint, what is known."""
     known = np.where(np.isnan(hints), frame.best(), hints).astype(np.float32)
     lost = np.all(np.isnan(known), (1, 2))  # only joints that the network does not know: as in a photograph
@@ -304,7 +307,8 @@ def with_hints(frame: Frame, hints: AnyArray, rows: AnyArray) -> Asked:
         matrices[lost] = where_to_cut(frame.prepared.reachable, source, frame.shape)[2][lost]
     assert frame.image is not None  # nobody is shown of a frame without one
     mpii = frame.prepared.target.name in MPII_CONVENTION
-    return frame, Scene(Picture(frame.image, frame.order), known, shown, matrices, mpii), rows
+    picture = Picture(frame.image, frame.order)
+    return frame, Scene(picture, known, shown, matrices, mpii, believed(settings.trust)), rows
 
 
 def one_euro(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
@@ -328,11 +332,6 @@ def finished(frame: Frame, settings: Settings) -> Refinement:
         Poses(initial.keypoints, initial.scores, initial.skeleton, frame.ids),
         Poses(keypoints, refined.poses.scores, initial.skeleton, frame.ids),
     )
-
-
-def known_joints(skeleton: AnySkeleton) -> AnyArray:
-    """(K,): which joints of a skeleton have scores that are probabilities."""
-    return np.array([name in NETWORK.joints or name in MIDDLES for name in get_skeleton(skeleton).joints])
 
 
 def written(frame: Frame, refined: Refinement, settings: Settings) -> Any:

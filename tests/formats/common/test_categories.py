@@ -28,6 +28,7 @@ WANTED = {  # categories in a file, ids of its entries, what is asked for, and w
     "an id of its own": ([{"id": 4, "name": "Person"}, {"id": 1, "name": "cat"}], [1, 4], None, [4]),
     "asked for by name": ([PERSON, CAT], [1, 17], "Cat", [17]),
     "asked for by id": ([PERSON, CAT], [1, 17], "17", [17]),
+    "ids are text": ([{"id": "P1", "name": "person"}, {"id": "D", "name": "dog"}], ["P1", "D"], "p1", ["P1"]),
     "ids alone": (None, [1, 17, 1], None, [1, 1]),
     "ids alone, asked for": (None, [1, 17, 1], "17", [17]),
     "one alone, whatever it is called": ([{"id": 3, "name": "player"}], [3, 3], None, [3, 3]),

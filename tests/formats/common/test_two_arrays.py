@@ -44,6 +44,17 @@ def test_put_keeps_kind_dtype_and_device(dtype, device):
         assert torch.equal(new, old)
 
 
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy], ids=["array", "tensor"])
+def test_whole_pixels_are_the_nearest(kind):
+    keypoints, scores = kind(KEYPOINTS.round().astype(np.int64)), kind(SCORES)
+    before = pairs.read(pairs.as_array(keypoints), pairs.as_array(scores), "coco17")
+    points = before.keypoints.copy()
+    points[1, 5] = 101.75, 102.25
+    out, _ = pairs.put(Poses(points, before.scores, "coco17"), before, keypoints, scores)
+    assert out.dtype == keypoints.dtype
+    assert out[1, 5].tolist() == [102, 102]
+
+
 BAD = {
     "flat": (KEYPOINTS.reshape(2, 34), SCORES, r"got \(2, 34\) and \(2, 17\)"),
     "triplets": (np.ones((2, 17, 3)), SCORES, r"got \(2, 17, 3\)"),

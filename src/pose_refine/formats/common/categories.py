@@ -50,7 +50,9 @@ def _named(categories: Any) -> dict[Hashable, str]:
 
 def _asked_for(category: str, named: dict[Hashable, str], used: set[Any]) -> set[Hashable]:
     asked = str(category).strip().casefold()
-    found = {id for id, name in named.items() if name == asked} | {id for id in {*named, *used} if str(id) == asked}
+    found = {id for id, name in named.items() if name == asked} | {
+        id for id in {*named, *used} if str(id).strip().casefold() == asked
+    }
     if not found:
         known = ", ".join(sorted({*named.values(), *map(str, named or used)}))
         raise ValueError(f"categories: expected {category!r}, which --category asks for, got {known}")

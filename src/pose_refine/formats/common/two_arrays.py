@@ -50,8 +50,9 @@ def filled(values: Values, mask: NDArray[np.bool_], new: Floats) -> Values:
     """A copy of `values` (N, K, ...) with the joints of `mask` (N, K) from `new`; the same kind, dtype and device."""
     if isinstance(values, torch.Tensor):
         tensor = values.detach().clone()
-        tensor[torch.from_numpy(mask)] = torch.from_numpy(new[mask]).to(values)
+        joints = torch.from_numpy(new[mask])
+        tensor[torch.from_numpy(mask)] = (joints if values.is_floating_point() else joints.round()).to(values)
         return tensor
     array: AnyArray = values.copy()
-    array[mask] = new[mask]
+    array[mask] = np.rint(new[mask]) if array.dtype.kind in "iu" else new[mask]
     return array
