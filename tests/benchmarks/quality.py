@@ -128,7 +128,8 @@ def measure_all(arguments: argparse.Namespace) -> tuple[dict, bool]:
     """The figures of the chosen estimators, and whether these are all there are; else the rest is left for later."""
     source = weights.find(arguments.weights)
     refiner = Refiner.from_pretrained(arguments.weights, device="cpu", backend=arguments.backend)
-    out: dict = {"sha256": weights.read_config(source).sha256, "machine": machine(), "sets": {}}
+    about = {"sha256": weights.read_config(source).sha256, "machine": machine(backend=arguments.backend)}
+    out: dict = {**about, "sets": {}}
     about = {"sha256": out["sha256"], **{k: getattr(arguments, k) for k in ("split", "limit", "weights")}}
     progress = Progress(arguments.out, {**about, "tinypose": arguments.tinypose.stem})
     instead = Instead(refiner, TinyPose(arguments.tinypose), arguments.cache)
@@ -147,13 +148,14 @@ def measure_all(arguments: argparse.Namespace) -> tuple[dict, bool]:
     return out, whole
 
 
-def machine(device: str = "cpu", dtype: str = "float32") -> str:
+def machine(device: str = "cpu", dtype: str = "float32", backend: str = "torch") -> str:
     name = next(
         (line.split(":")[1].strip() for line in cpu_lines() if line.startswith("model name")), platform.machine()
     )
     threads = torch.get_num_threads()
     card = f"{torch.cuda.get_device_name(device)}, " if device != "cpu" else ""
-    return f"{card}{name}, {threads} thread{'s' * (threads > 1)}, torch {torch.__version__}, {dtype}"
+    runtime = "ONNX Runtime" if backend == "onnx" else f"torch {torch.__version__}"
+    return f"{card}{name}, {threads} thread{'s' * (threads > 1)}, {runtime}, {dtype}"
 
 
 def cpu_lines() -> list[str]:

@@ -169,7 +169,7 @@ def measure_all(arguments: argparse.Namespace) -> dict:
     about |= {"flip": "off" if arguments.no_flip else "as the weights say"}
     progress = Progress(arguments.out, about)
     dev = read_coco_dev(arguments.data, arguments.split, arguments.limit)
-    out: dict = {**about, "machine": machine(), "estimators": {}}
+    out: dict = {**about, "machine": machine(backend=arguments.backend), "estimators": {}}
     for name in tqdm(chosen(dev.people.estimators, arguments.estimators), desc="estimators"):
         poses = dev.predicted(dev.people.estimators.index(name))
         out["estimators"][name] = {
