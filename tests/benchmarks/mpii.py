@@ -152,8 +152,8 @@ def before_after(mpii: MpiiSet, before: np.ndarray, after: np.ndarray) -> dict:
 def measure_all(arguments: argparse.Namespace) -> dict:
     source = weights.find(arguments.weights)
     refiner = Refiner.from_pretrained(arguments.weights, device="cpu", backend=arguments.backend)
-    about = {"sha256": weights.read_config(source).sha256, "machine": machine(backend=arguments.backend)}
-    out: dict = {**about, "methods": {}}
+    made = {"sha256": weights.read_config(source).sha256, "machine": machine(backend=arguments.backend)}
+    out: dict = {**made, "methods": {}}
     about = {"sha256": out["sha256"], **{k: getattr(arguments, k) for k in ("split", "limit", "weights")}}
     progress = Progress(arguments.out, {**about, "tinypose": arguments.tinypose.stem})
     files = (arguments.data / "predictions" / f"mpii_{arguments.split}").glob("*.npz")

@@ -128,8 +128,8 @@ def measure_all(arguments: argparse.Namespace) -> tuple[dict, bool]:
     """The figures of the chosen estimators, and whether these are all there are; else the rest is left for later."""
     source = weights.find(arguments.weights)
     refiner = Refiner.from_pretrained(arguments.weights, device="cpu", backend=arguments.backend)
-    about = {"sha256": weights.read_config(source).sha256, "machine": machine(backend=arguments.backend)}
-    out: dict = {**about, "sets": {}}
+    made = {"sha256": weights.read_config(source).sha256, "machine": machine(backend=arguments.backend)}
+    out: dict = {**made, "sets": {}}
     about = {"sha256": out["sha256"], **{k: getattr(arguments, k) for k in ("split", "limit", "weights")}}
     progress = Progress(arguments.out, {**about, "tinypose": arguments.tinypose.stem})
     instead = Instead(refiner, TinyPose(arguments.tinypose), arguments.cache)
