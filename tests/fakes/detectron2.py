@@ -43,6 +43,7 @@ class Instances:
 
     def __len__(self):
         if not self._fields:
+            # what detectron2 itself raises, here and where it is iterated over: readers must live with it
             raise NotImplementedError("Empty Instances does not support __len__!")
         return len(next(iter(self._fields.values())))
 

@@ -138,7 +138,7 @@ def check_output(output: Path, overwrite: bool) -> None:
         raise FileNotFoundError(f"no such folder: {output.absolute().parent}")
 
 
-def known_joints(pairs: Sequence[Pair]) -> AnyArray:
+def told_joints(pairs: Sequence[Pair]) -> AnyArray:
     """(K,) which of the network's joints are labelled and predicted.
 
     Raises:
@@ -166,7 +166,7 @@ def labelled_people(pairs: Sequence[Pair], images: Path) -> Labelled:
     """
     if not images.is_dir():
         raise NotADirectoryError(f"IMAGES: expected a folder of images, got {images}")
-    known = known_joints(pairs)
+    known = told_joints(pairs)
     found = [(str(truth.image), of_image(truth, p), p.skeleton in MPII_CONVENTION) for truth, p in pairs]
     found = [part for part in found if there(part[1][0]).any()]
     files = matched(match_names(images, [name for name, _, _ in found]), images) if found else {}

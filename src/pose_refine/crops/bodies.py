@@ -110,12 +110,27 @@ def one_person(own: Floats, other: Floats) -> AnyArray:
     """
     known = ~np.isnan(own[..., :1])
     size = (np.where(known, own, -np.inf).max(-2) - np.where(known, own, np.inf).min(-2)).max(-1)
-    apart = np.linalg.norm(own - other, axis=-1) / (SIGMAS * np.maximum(size, 1)[..., None])
-    both = ~np.isnan(apart)
-    similar = np.where(both, np.exp(-np.square(apart) / 2), 0).sum(-1)
-    count = both.sum(-1)
-    alike: AnyArray = (count >= FEWEST) & (similar >= ALIKE * count)
+    similar, count = likeness(own, other, SIGMAS * np.maximum(size, 1)[..., None])
+    alike: AnyArray = (count >= FEWEST) & (similar >= ALIKE)
     return alike
+
+
+def likeness(own: Floats, other: Floats, unit: Floats) -> tuple[Floats, AnyArray]:
+    """Mean keypoint similarity exp(-d^2 / 2) (OKS) of two poses, over the joints that both have.
+
+    Args:
+        own: (..., K, 2), NaN where missing.
+        other: (..., K, 2).
+        unit: (..., K) 2 sigma sqrt(area) of each joint, in the same pixels.
+
+    Returns:
+        (...) in [0, 1], 0 where they share no joint; and how many they share.
+    """
+    apart = np.linalg.norm(own - other, axis=-1) / unit
+    both = ~np.isnan(apart)
+    count = both.sum(-1)
+    similar: Floats = np.where(both, np.exp(-np.square(apart) / 2), 0).sum(-1) / np.maximum(count, 1)
+    return similar, count
 
 
 def face_height(keypoints: Floats) -> Floats:

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from pose_refine._types import AnyArray, Floats
-from pose_refine.crops.bodies import face_height, in_frame, lean, one_body
+from pose_refine.crops.bodies import face_height, in_frame, lean, likeness, one_body
 from pose_refine.skeletons import NETWORK, SIGMAS, Skeleton, convert
 
 CROP_HEIGHT, CROP_WIDTH = 256, 192
@@ -132,10 +132,8 @@ def far_off(initial: Floats, found: Floats, matrices: Floats) -> AnyArray:
         (R,) rows.
     """
     unit = OKS_UNITS * scales(matrices)[:, None]  # as `evidence.oks_distance`
-    apart = np.linalg.norm(found - initial, axis=-1) / unit
-    given = np.maximum((~np.isnan(apart)).sum(1), 1)
-    alike = np.nan_to_num(np.exp(-np.square(apart) / 2)).sum(1) / given
-    return np.flatnonzero((alike < KEPT) & (scales(matrices) >= UNSEEN))
+    similar, _ = likeness(initial, found, unit)
+    return np.flatnonzero((similar < KEPT) & (scales(matrices) >= UNSEEN))
 
 
 def reductions(matrices: Floats, shape: Sequence[int]) -> AnyArray:
