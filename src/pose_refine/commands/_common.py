@@ -25,6 +25,16 @@ def add_parser(commands: Commands, name: str, help: str, epilog: str | None = No
     )
 
 
+def add_refining_options(parser: argparse.ArgumentParser) -> None:
+    """All that commands share which refine POSES and write OUT."""
+    add_poses_options(parser)
+    add_category_option(parser)
+    add_recover_option(parser)
+    add_trust_option(parser)
+    add_overwrite(parser)
+    add_refiner_options(parser)
+
+
 def add_refiner_options(parser: argparse.ArgumentParser) -> None:
     """--weights, --device, --threads and --no-flip."""
     parser.add_argument(

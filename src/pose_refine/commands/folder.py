@@ -9,13 +9,8 @@ from pose_refine.commands import _many_files as many_files
 from pose_refine.commands import _one_document as one_document
 from pose_refine.commands._common import (
     Commands,
-    add_category_option,
-    add_overwrite,
     add_parser,
-    add_poses_options,
-    add_recover_option,
-    add_refiner_options,
-    add_trust_option,
+    add_refining_options,
 )
 from pose_refine.commands._pipeline import Tally
 from pose_refine.nn.backends import locate
@@ -64,12 +59,7 @@ def add(commands: Commands) -> None:
         metavar="JSON",
         help="COCO annotations that name the images of COCO results (default: 000000000139.jpg for id 139)",
     )
-    add_poses_options(parser)
-    add_category_option(parser)
-    add_recover_option(parser)
-    add_trust_option(parser)
-    add_overwrite(parser)
-    add_refiner_options(parser)
+    add_refining_options(parser)
     parser.set_defaults(function=folder)
 
 

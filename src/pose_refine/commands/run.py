@@ -10,13 +10,8 @@ import numpy as np
 from pose_refine import viz
 from pose_refine.commands._common import (
     Commands,
-    add_category_option,
-    add_overwrite,
     add_parser,
-    add_poses_options,
-    add_recover_option,
-    add_refiner_options,
-    add_trust_option,
+    add_refining_options,
     summary,
 )
 from pose_refine.commands._pipeline import refine_frame
@@ -42,15 +37,10 @@ def add(commands: Commands) -> None:
         "-o", "--output", type=Path, required=True, metavar="OUT", help="same format as POSES; - is standard output"
     )
     parser.add_argument("--viz", type=Path, metavar="PNG", help="also draw before and after, side by side")
-    add_poses_options(parser)
     parser.add_argument(
         "--to", choices=sorted(SKELETONS), metavar="NAME", help="convert the result: nested lists (N, K, 3), or .npy"
     )
-    add_category_option(parser)
-    add_recover_option(parser)
-    add_trust_option(parser)
-    add_overwrite(parser)
-    add_refiner_options(parser)
+    add_refining_options(parser)
     parser.set_defaults(function=run)
 
 

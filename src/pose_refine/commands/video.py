@@ -21,13 +21,8 @@ from pose_refine import __version__, formats
 from pose_refine._types import Bytes
 from pose_refine.commands._common import (
     Commands,
-    add_category_option,
-    add_overwrite,
     add_parser,
-    add_poses_options,
-    add_recover_option,
-    add_refiner_options,
-    add_trust_option,
+    add_refining_options,
     counted,
 )
 from pose_refine.commands._journal import Entry, Journal
@@ -116,12 +111,7 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="poses were made on the frames as they are stored, not turned as the video's metadata say",
     )
-    add_poses_options(parser)
-    add_category_option(parser)
-    add_recover_option(parser)
-    add_trust_option(parser)
-    add_overwrite(parser)
-    add_refiner_options(parser)
+    add_refining_options(parser)
     parser.set_defaults(function=video)
 
 
