@@ -60,7 +60,7 @@ class Refiner:
         """Load weights.
 
         Args:
-            source: None or "base", "small" (half its time, less accurate): embedded, no network needed; a folder;
+            source: None or "base", "small" (0.6 of its time, less accurate): embedded, no network needed; a folder;
                 "org/name" or "hf://org/name[@revision]" on the Hugging Face hub; or a file that `pose-refine export`
                 wrote, its name ends in .onnx.
             revision: Branch, tag or commit on the hub.
@@ -70,7 +70,7 @@ class Refiner:
                 in any case. It exports other sources anew each time, which takes seconds.
             flip: Whether another network looks at each crop's mirror image, without the pose: what it finds owes
                 nothing to it. By default as the weights are made for ("base": yes, "small": no). False
-                halves the cost of "base", and costs most where the estimator is weak.
+                takes 0.6 of the time of "base", and costs most where the estimator is weak.
 
         Raises:
             FileNotFoundError: No such folder.

@@ -82,7 +82,7 @@ def add_flip_option(parser: argparse.ArgumentParser) -> None:
         dest="flip",
         action="store_const",
         const=False,
-        help="do not look at mirror images too, as base does: half the time, less accurate",
+        help="do not look at mirror images too, as base does: 0.6 of the time, less accurate",
     )
 
 
