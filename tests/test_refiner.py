@@ -65,6 +65,7 @@ def test_odd_poses(refiner, photo, name):
     before = poses.copy()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", ".*wholly outside")  # see `test_who_lies_outside_the_image_is_told`
         out = refiner.refine(photo, poses)
     assert out.shape == (*poses.shape[:-1], 3)
     assert out.dtype == np.float32
@@ -174,6 +175,32 @@ def test_a_callers_autocast_does_not_reach_in(refiner, photo, pose):
     with torch.autocast("cpu", torch.bfloat16):
         found = refiner.refine(photo, pose)
     np.testing.assert_array_equal(found, refiner.refine(photo, pose))
+
+
+OUTSIDE = {
+    "one of another photograph": (np.concatenate([people(1), people(1) + np.float32(5000)]), "person 1 lies"),
+    "poses of a larger copy": (people(3, low=2000, high=4000), "3 of 3 people lie"),
+    "left and above": (people(2) - np.float32(9000), "2 of 2 people lie"),
+}
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_who_lies_outside_the_image_is_told(refiner, photo, name):
+    poses, told = OUTSIDE[name]
+    with pytest.warns(UserWarning, match=f"{told} wholly outside the image of .* another size") as found:
+        refiner.refine(photo, poses)
+    assert found[0].filename == __file__
+
+
+def test_who_lies_outside_in_part_is_not_told(refiner, photo):
+    """Estimators say where feet would be below the picture."""
+    low = people(1) + np.array([0, photo.shape[0] - 110, 0], np.float32)
+    assert (low[0, :, 1] > photo.shape[0]).any()
+    refiner.refine(photo, low)
+
+
+def test_what_a_refiner_is_called(refiner):
+    assert repr(refiner) == "Refiner(device='cpu', dtype=torch.float32)"
 
 
 def test_poses_in_shares_of_the_image_are_told(photo):
@@ -316,7 +343,9 @@ def test_feet_of_somebody_far_outside_stay(refiner, photo):
     body = np.random.default_rng(0).uniform(2000, 2400, (1, 25, 3)).astype(np.float32)
     body[..., 2] = 0.9
     feet = slice(19, 25)
-    np.testing.assert_array_equal(refiner.refine(photo, body, skeleton="body25")[0, feet], body[0, feet])
+    with pytest.warns(UserWarning, match="wholly outside"):
+        refined = refiner.refine(photo, body, skeleton="body25")
+    np.testing.assert_array_equal(refined[0, feet], body[0, feet])
 
 
 def test_who_is_found_twice_is_refined_as_once(refiner, photo, pose):

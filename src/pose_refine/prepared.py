@@ -43,9 +43,19 @@ def prepare_poses(given: Poses, to: AnySkeleton | None, shape: tuple[int, int]) 
     rows = np.flatnonzero(given.present.any(1))  # the others have nothing to go by
     if given.present.sum() > 2 and np.nanmax(np.abs(given.keypoints)) < UNIT < min(shape):
         warn("all joints lie within two pixels of the image's corner; are they in [0, 1]?")
+    warn_of_strangers(given, shape)
     values = given.to_array()
     before = values if target is source else convert(values, source, target)
     return PreparedPoses(given, target, before, rows, within_reach(values[rows], shape))
+
+
+def warn_of_strangers(given: Poses, shape: tuple[int, int]) -> None:
+    """Tell of people none of whose joints lies in the image: the poses are another image's, or its of another size."""
+    inside = ((given.keypoints >= -0.5) & (given.keypoints <= np.array(shape[::-1]) - 0.5)).all(-1)
+    strangers = np.flatnonzero(given.present.any(1) & ~inside.any(1))
+    if len(strangers):
+        who = f"person {strangers[0]} lies" if len(strangers) == 1 else f"{len(strangers)} of {len(given)} people lie"
+        warn(f"{who} wholly outside the image of {shape[1]} x {shape[0]} pixels; are the poses of one of another size?")
 
 
 def finish(prepared: PreparedPoses, found: Floats | None, recover: bool) -> Refinement:

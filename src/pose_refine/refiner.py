@@ -36,6 +36,9 @@ class Refiner:
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
 
+    def __repr__(self) -> str:
+        return f"Refiner(device={str(self.device)!r}, dtype={self.dtype})"
+
     @property
     def device(self) -> torch.device:
         """Where the network runs."""

@@ -10,6 +10,13 @@ def test_the_embedded_weights(capsys):
         assert words in out
 
 
+def test_a_name_of_the_embedded_weights(capsys):
+    assert main(["info", "small"]) == 0
+    out = capsys.readouterr().out
+    assert "name:       small" in out
+    assert "views:      1 of" in out
+
+
 def test_weights_without_a_card(tiny, capsys):
     assert main(["info", str(tiny)]) == 0
     out = capsys.readouterr().out

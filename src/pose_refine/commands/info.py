@@ -65,7 +65,7 @@ def loaded(source: str | None) -> list[str]:
     sizes = {name: (folder / name).stat().st_size for name in (weights.CONFIG, weights.TENSORS)}
     parameters = sum(tensor.numel() for tensor in model.parameters())
     facts = {
-        "name": config.name,
+        "name": source if source in weights.NAMES else config.name,
         "found in": f"{folder}",
         "trunk": "PP-TinyPose",
         "parameters": f"{parameters / 1e6:.1f} M",
