@@ -215,7 +215,7 @@ def given_the_labels(folder):
 REFUSED = {
     "few people": (lambda f: changed(f, "gt.json", few), {}, "expected 50 people or more"),
     "one image": (all_in_one_image, {}, "in 3 images or more, got"),
-    "nobody alike": (lambda f: changed(f, "pr.json", elsewhere), {}, "got 0 in 0: of 60 in GT and 60 in PRED"),
+    "nobody alike": (lambda f: changed(f, "pr.json", elsewhere), {}, "got 0 in 0 (GT has 60 people, PRED 60)"),
     "other ids": (lambda f: changed(f, "pr.json", strange), {}, "are not in the labels"),
     "too few joints": (lambda f: changed(f, "pr.json", limbs), {}, "expected 8 or more of the 19 joints"),
     "the labels": (given_the_labels, {}, "PRED is GT"),

@@ -175,8 +175,8 @@ def labelled_people(pairs: Sequence[Pair], images: Path) -> Labelled:
     if count < FEWEST or len(found) < FOLDS:
         raise ValueError(
             f"expected {FEWEST} people or more with {LABELLED} labelled joints and a pose, in {FOLDS} images or more, "
-            f"got {count} in {len(found)}: of {sum(len(truth) for truth, _ in pairs)} in GT and "
-            f"{sum(len(p) for _, p in pairs)} in PRED"
+            f"got {count} in {len(found)} (GT has {sum(len(truth) for truth, _ in pairs)} people, "
+            f"PRED {sum(len(p) for _, p in pairs)})"
         )
     return Labelled(people_of(found, files), known)
 

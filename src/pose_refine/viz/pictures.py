@@ -69,7 +69,8 @@ def draw(
     now = formats.read(formats.load(poses), skeleton, format=format, shape=shape)
     then = None if before is None else formats.read(formats.load(before), skeleton, format=format, shape=shape)
     if then is not None and (then.keypoints.shape != now.keypoints.shape or then.skeleton != now.skeleton):
-        raise ValueError("before: expected the same people in the same skeleton")
+        got, wanted = (f"{len(poses)} of {poses.skeleton}" for poses in (then, now))
+        raise ValueError(f"before: expected the same people in the same skeleton, {wanted}, got {got}")
     return _drawn(canvas, now, then, least_score, scores)
 
 
