@@ -33,7 +33,7 @@ def _cached(source: str | os.PathLike[str] | None, device: str | torch.device | 
     with _lock:  # two threads must not make two of them
         named = source is None or (isinstance(source, str) and source in weights.NAMES)
         key: Any = (source or weights.DEFAULT) if named or place is None else place
-        return _refiner(key, backends.usable_device(device), _stamp(place))
+        return _refiner(key, backends.device_for(key, device=device), _stamp(place))
 
 
 @lru_cache(maxsize=KEPT)

@@ -81,9 +81,9 @@ class Refiner:
             ValueError: The weights are damaged, do not fit, or cannot be had from the hub; an unknown backend; `flip`
                 for an exported file, which has its own.
         """
-        _, device = backends.choose(source, revision, backend, device, flip)
-        load = partial(backends.load_source, source, revision, backend, device, flip)
-        predictor = Predictor(load, device=device, dtype=dtype)
+        place = backends.device_for(source, revision, backend, device, flip)
+        load = partial(backends.load_source, source, revision, backend, place, flip)
+        predictor = Predictor(load, device=place, dtype=dtype)
         predictor.model  # noqa: B018  # so that what is wrong with the source is said here
         return cls(predictor)
 

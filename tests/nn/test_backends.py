@@ -55,6 +55,28 @@ def test_usable_device():
         usable_device("abacus")
 
 
+@pytest.fixture
+def gpu(monkeypatch):
+    """A machine with a GPU that torch can use, for all that asks where to run."""
+    usable = backends.usable_device
+    cuda = torch.device("cuda", 0)
+    monkeypatch.setattr(backends, "usable_device", lambda device: cuda if device in (None, "cuda") else usable(device))
+    return cuda
+
+
+PROVIDERS = {"cpu": ["CPUExecutionProvider"], "gpu": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
+
+
+@pytest.mark.parametrize("has", PROVIDERS)
+def test_onnx_runtime_runs_where_it_can(has, gpu, monkeypatch):
+    ort = pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(ort, "get_available_providers", lambda: PROVIDERS[has])
+    chosen = gpu if has == "gpu" else torch.device("cpu")
+    assert backends.device_for("model.onnx") == backends.device_for(None, backend="onnx") == chosen
+    assert backends.device_for("model.onnx", device="cuda") == gpu  # and loading it tells what is wrong
+    assert backends.device_for(None) == gpu
+
+
 FAULTS = """
 import resource, sys, torch
 import pose_refine.refiner  # as every command has it

@@ -10,7 +10,7 @@ from fakes.weights import lively, tiny_model
 from pose_refine import Refiner, refine
 from pose_refine.commands.demo import demo_input, exchanged
 from pose_refine.crops.geometry import CROP_HEIGHT, CROP_WIDTH
-from pose_refine.nn import encoding, onnx_model, weights
+from pose_refine.nn import backends, encoding, onnx_model, weights
 from pose_refine.nn.evidence import Prompt, oks_units
 from pose_refine.nn.model import Model
 from pose_refine.nn.onnx_model import EXTRA, INPUTS, OnnxModel, to_onnx
@@ -123,6 +123,18 @@ def test_refine_by_a_file(exported, refiner, photograph):
         for by_file in (Refiner.from_pretrained(exported).refine(image, given), refine(image, given, model=exported)):
             np.testing.assert_allclose(by_file.keypoints, by_torch.keypoints, atol=0.05 * max(image.shape) / 256)
             np.testing.assert_allclose(by_file.scores, by_torch.scores, atol=1e-3)
+
+
+def test_a_gpu_that_onnx_runtime_cannot_use(exported, photo, pose, monkeypatch):
+    """A file runs on the CPU then, whoever loads it."""
+    usable = backends.usable_device
+    cuda = torch.device("cuda", 0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(backends, "usable_device", lambda device: cuda if device is None else usable(device))
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    refiner = Refiner.from_pretrained(exported)
+    assert refiner.device == CPU
+    assert np.array_equal(refine(photo, pose, model=exported), refiner.refine(photo, pose))
 
 
 def test_refine_by_a_folder(tiny, tmp_path, photo, pose, monkeypatch):

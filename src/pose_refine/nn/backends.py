@@ -7,6 +7,7 @@ import platform
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TypeGuard
 
 import torch
 
@@ -69,7 +70,7 @@ def usable_device(device: str | torch.device | None) -> torch.device:
         raise ValueError(f"device: cannot use {device!r}: {error}") from error
 
 
-def is_exported(source: str | os.PathLike[str] | None) -> bool:
+def is_exported(source: str | os.PathLike[str] | None) -> TypeGuard[str | os.PathLike[str]]:
     """Whether it names a file that `pose-refine export` wrote."""
     return isinstance(source, (str, os.PathLike)) and os.fspath(source).endswith(onnx_model.SUFFIX)
 
@@ -82,7 +83,7 @@ def locate(source: str | os.PathLike[str] | None) -> tuple[str | Path, str]:
         FileNotFoundError: They are not there.
         ValueError: The hub does not have them, or cannot be reached; their config is damaged.
     """
-    if source is not None and is_exported(source):
+    if is_exported(source):
         return Path(source), hashlib.sha256(Path(source).read_bytes()).hexdigest()
     folder = weights.find(source)
     sha256 = weights.read_config(folder).sha256
@@ -91,14 +92,14 @@ def locate(source: str | os.PathLike[str] | None) -> tuple[str | Path, str]:
     return folder, sha256
 
 
-def choose(
+def device_for(
     source: str | os.PathLike[str] | None,
     revision: str | None = None,
     backend: str = "torch",
     device: str | torch.device | None = None,
     flip: bool | None = None,
-) -> tuple[Load, torch.device]:
-    """How to load a source, and the device where it will run; arguments as of `Refiner.from_pretrained`.
+) -> torch.device:
+    """Where a source will run; arguments as of `Refiner.from_pretrained`, and checked.
 
     Raises:
         ImportError: ONNX Runtime is to run it, and is not installed.
@@ -109,20 +110,12 @@ def choose(
     exported = is_exported(source)
     if exported and flip is not None:
         raise ValueError(f"flip: {source!r} was exported with or without it; export it anew")
-    if backend == "torch" and not exported:
-        return lambda: weights.load_source(source, revision, flip)[0], usable_device(device)
     if exported and revision is not None:
         raise ValueError(f"revision: only weights on the hub have revisions, {source!r} is a file")
-    if device is None and onnx_model.PROVIDERS["cuda"] not in onnx_model.runtime().get_available_providers():
-        device = "cpu"
-    place = usable_device(device)
-
-    def load() -> OnnxModel:
-        if exported and source is not None:
-            return OnnxModel(Path(source).read_bytes(), place, os.fspath(source))
-        return OnnxModel(onnx_model.to_onnx(*weights.load_source(source, revision, flip)), place)
-
-    return load, place
+    if device is None and (exported or backend == "onnx"):
+        has_cuda = onnx_model.PROVIDERS["cuda"] in onnx_model.runtime().get_available_providers()
+        device = None if has_cuda else "cpu"
+    return usable_device(device)
 
 
 def load_source(
@@ -132,8 +125,17 @@ def load_source(
     device: torch.device,
     flip: bool | None,
 ) -> Model | OnnxModel:
-    """What `choose` says; a function of its own, as pickle takes no closures."""
-    return choose(source, revision, backend, device, flip)[0]()
+    """Load a source for the device that `device_for` says: an OnnxModel there, or a Model, on the CPU.
+
+    Raises:
+        FileNotFoundError: No such file or folder.
+        ImportError: ONNX Runtime, or what exports for it, is not installed.
+        ValueError: Damaged, or not to be had from the hub; ONNX Runtime cannot use the device.
+    """
+    if is_exported(source):
+        return OnnxModel(Path(source).read_bytes(), device, os.fspath(source))
+    model, config = weights.load_source(source, revision, flip)
+    return model if backend == "torch" else OnnxModel(onnx_model.to_onnx(model, config), device)
 
 
 def batch_of(model: Model | OnnxModel, device: torch.device, most: int) -> int:
