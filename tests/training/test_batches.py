@@ -101,9 +101,9 @@ def test_a_batch(loaded, monkeypatch):
     assert batch.image.shape == (3, 3, CROP_HEIGHT, CROP_WIDTH)
     assert batch.image.is_contiguous(memory_format=torch.channels_last)
     assert batch.image.abs().max() <= 1
-    assert batch.initial.shape == batch.truth.shape == (3, 19, 2)
+    assert batch.shown.shape == batch.truth.shape == (3, 19, 2)
     assert batch.others.shape == (3, 3, 19, 2)
-    assert set(batch.trust.tolist()) <= {1.0, DOUBT}
+    assert set(batch.belief.tolist()) <= {1.0, DOUBT}
     assert {name: t.dtype for name, t in vars(batch).items() if t.dtype != torch.float32} == {"mpii": torch.bool}
     assert batch.mpii.tolist() == [False, False, True]
     labelled = ~np.isnan(people.keypoints[[0, 4, 6]][..., 0])
@@ -171,7 +171,7 @@ def test_others_are_turned_and_mirrored_with_the_crop(loaded, monkeypatch):
     images, people = loaded
     batch = make_batch(images, people, nearest_others(people), np.arange(7), np.random.default_rng(0))
     for other in batch.others.unbind(1):
-        torch.testing.assert_close(other, batch.initial, equal_nan=True)
+        torch.testing.assert_close(other, batch.shown, equal_nan=True)
 
 
 def test_area_shrinks_and_grows_with_the_crop(loaded, plainly):
@@ -192,8 +192,8 @@ def test_hidden_poses_are_not_shown_but_still_say_where_to_cut(loaded, plainly, 
     monkeypatch.setattr(batches, "initial_poses", lambda truth, rng: (truth.poses.copy(), truth.others, hidden))
     images, people = loaded
     batch = make_batch(images, people, nearest_others(people), np.array([0, 4, 6]), np.random.default_rng(0))
-    assert torch.isnan(batch.initial[hidden]).all()
-    assert torch.equal(batch.initial[1].nan_to_num(-1), batch.truth[1].nan_to_num(-1))
+    assert torch.isnan(batch.shown[hidden]).all()
+    assert torch.equal(batch.shown[1].nan_to_num(-1), batch.truth[1].nan_to_num(-1))
     assert not torch.isnan(batch.truth[hidden]).flatten(1).all(1).any()
 
 
@@ -227,9 +227,9 @@ def test_a_joint_far_off_is_neither_shown_nor_cut_for(loaded, plainly, monkeypat
         monkeypatch.setattr(batches, "initial_poses", initial)
         rows = np.array([0, 1, 4])
         made.append(make_batch(images, people, nearest_others(people), rows, np.random.default_rng(1)))
-    assert torch.isnan(made[0].initial).any(-1).any(1).all()
+    assert torch.isnan(made[0].shown).any(-1).any(1).all()
     for batch in made[1:]:
-        for name in ("image", "initial", "others", "truth", "area"):
+        for name in ("image", "shown", "others", "truth", "area"):
             expected = getattr(made[0], name)
             torch.testing.assert_close(getattr(batch, name), expected, atol=0, rtol=0, equal_nan=True)
 

@@ -306,9 +306,9 @@ def test_the_worse_a_pose_the_seldomer_it_is_believed(similarity, share):
     truth, area = random_poses(0, 4000), np.full(4000, 9000, np.float32)
     truth[::3, 5] = np.nan
     poses = truth + np.stack([oks_radius(area, similarity), np.zeros((4000, 19))], -1).astype(np.float32)
-    trust = synthesis.trust_in(poses, truth, area, rng_of(0))
-    assert set(trust.tolist()) == {1.0, DOUBT}
-    assert (trust == 1).mean() == pytest.approx(share, abs=0.03)
+    belief = synthesis.belief_in(poses, truth, area, rng_of(0))
+    assert set(belief.tolist()) == {1.0, DOUBT}
+    assert (belief == 1).mean() == pytest.approx(share, abs=0.03)
 
 
 def test_some_of_the_poses_are_hidden():

@@ -23,7 +23,7 @@ from pose_refine.crops.geometry import (
 )
 from pose_refine.nn import encoding
 from pose_refine.training.data import People, take
-from pose_refine.training.synthesis import initial_poses, trust_in
+from pose_refine.training.synthesis import belief_in, initial_poses
 
 Draw = Callable[..., Tensor]  # uniform random numbers in [0, 1): draw(*shape) gives (B, *shape)
 
@@ -34,18 +34,18 @@ class Batch:
 
     Attributes:
         image: (B, 3, H, W) in [-1, 1].
-        initial: (B, K, 2) the pose that the network is shown, NaN where missing.
+        shown: (B, K, 2) the pose that the network is shown, NaN where missing.
         others: (B, M, K, 2) the poses of people nearby that it is shown, NaN where missing.
-        trust: (B,) 1, or less where the pose is to be believed less.
+        belief: (B,) height of that pose's fine maps: 1, or less where it is to be believed less.
         truth: (B, K, 2), NaN where not labelled.
         area: (B,) squared crop pixels.
         mpii: (B,) whether that truth means what MPII's does.
     """
 
     image: Tensor
-    initial: Tensor
+    shown: Tensor
     others: Tensor
-    trust: Tensor
+    belief: Tensor
     truth: Tensor
     area: Tensor
     mpii: Tensor
@@ -171,7 +171,7 @@ def make_batch(
     heights *= rng.uniform(0.8, 1.25, count).astype(np.float32)
     matrices = crop_matrices(centres, heights, rotation)
     flip = rng.random(count) < 0.5
-    trust = trust_in(poses, truth.poses, truth.area, rng)
+    belief = belief_in(poses, truth.poses, truth.area, rng)
     poses[hidden] = np.nan
     area = truth.area * (CROP_HEIGHT / heights) ** 2
     device = images.device
@@ -188,9 +188,9 @@ def make_batch(
     crops, visible = cut_off(hide_patch(blur(recolour(crops, draw), draw), draw), seen(truth.poses), draw)
     return Batch(
         image=crops.contiguous(memory_format=torch.channels_last),
-        initial=seen(poses),
+        shown=seen(poses),
         others=seen(near),
-        trust=torch.as_tensor(trust[part], device=device),
+        belief=torch.as_tensor(belief[part], device=device),
         truth=visible,
         area=torch.as_tensor(area[part], dtype=torch.float32, device=device),
         mpii=torch.as_tensor(people.mpii[rows[part]], device=device),

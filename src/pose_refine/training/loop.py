@@ -138,9 +138,9 @@ def step_once(
     """One update of both parts, which share nothing; returns the first one's losses."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group["rate"]
-    image, pose8, pose4 = network_inputs(batch.image, batch.initial, batch.others, network.config.size)
+    image, pose8, pose4 = network_inputs(batch.image, batch.shown, batch.others, network.config.size)
     with torch.autocast(settings.device.split(":")[0], torch.bfloat16, enabled=settings.bf16):
-        logits = network.answers(network.context(image, pose8, pose4), pose4, batch.trust[None])[0]
+        logits = network.answers(network.context(image, pose8, pose4), pose4, batch.belief[None])[0]
         alone = network.alone(image, pose8, pose4)
     optimizer.zero_grad(set_to_none=True)
     found = [torch.stack(losses(each, batch)) for each in (logits, alone)]

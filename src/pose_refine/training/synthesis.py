@@ -250,7 +250,7 @@ def shown_others(truth: Truth, estimators: AnyArray, real: AnyArray, rng: Genera
     return np.where(gone[..., None, None], np.float32(np.nan), others).astype(np.float32)
 
 
-def trust_in(poses: Floats, truth: Floats, area: Floats, rng: Generator) -> Floats:
+def belief_in(poses: Floats, truth: Floats, area: Floats, rng: Generator) -> Floats:
     """How much the network is told to believe a pose: 1, or DOUBT, the more often the worse the pose is.
 
     So one network becomes two experts, one for good estimators and one for weak ones; which of them to follow is

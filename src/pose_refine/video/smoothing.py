@@ -14,7 +14,7 @@ SPAN = 0.1  # seconds, standard deviation of the Gaussian over time
 WIDTHS = 1.0, 6.0  # frames, the least and the most that this may be
 REACH = 8  # frames on either side that count
 DEGREE = 2  # of the polynomials: constant acceleration is not bent
-TRUST = 4  # a joint weighs by its probability to this power: those in doubt say where it is not
+SCORE_POWER = 4  # a joint weighs by its probability to this power: those in doubt say where it is not
 LEAST = 0.02  # probability below which that makes no difference
 ROUNDS = (8.0, 4.0, 2.0, 1.5)  # OKS units at which a joint's weight falls to a quarter, round by round
 MISSED = 1.0  # OKS units a frame of width: a fit that misses frames which it is not shown by more is no longer sure
@@ -91,7 +91,7 @@ def robust_fit(track: Floats, score: Floats, unit: Floats, width: float) -> tupl
         how well they foretell each other.
     """
     missing = np.isnan(track[..., 0])
-    prior = np.where(missing, 0, np.clip(np.nan_to_num(score), LEAST, 1).astype(np.float64) ** TRUST)
+    prior = np.where(missing, 0, np.clip(np.nan_to_num(score), LEAST, 1).astype(np.float64) ** SCORE_POWER)
     weight = prior
     for scale in ROUNDS:
         distance = np.linalg.norm(track - local_fit(track, weight, width), axis=-1) / unit
