@@ -6,8 +6,8 @@ from fakes.weights import lively, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pose_refine.nn.network import COCO_JOINTS, LIMB_JOINTS, Network, NetworkConfig, largest_layer, meant
-from pose_refine.skeletons import NETWORK
+from pose_refine.nn.network import FIRST_MPII, Network, NetworkConfig, largest_layer, meant
+from pose_refine.skeletons import COCO_JOINTS, NETWORK
 
 
 def network_of(**shape):
@@ -34,7 +34,7 @@ def random_input(batch=1, height=64, width=96, joints=19):
 def own_maps(network, pose4):
     """Heights of one's own joints, for each of the network's maps."""
     own = pose4[:, : network.config.joints]
-    return torch.cat([own, own[:, LIMB_JOINTS:]], 1)
+    return torch.cat([own, own[:, FIRST_MPII:]], 1)
 
 
 @torch.inference_mode()
@@ -162,7 +162,7 @@ def test_the_unprompted_network_sees_the_image_and_the_people_nearby_alone():
 
 def numbered(joints=19, people=1):
     """Each map says which it is."""
-    count = 2 * joints - LIMB_JOINTS
+    count = 2 * joints - FIRST_MPII
     return torch.arange(count).view(1, count, 1, 1).expand(people, count, 2, 3)
 
 
@@ -183,8 +183,8 @@ def test_meant_of_several_beliefs_and_of_more_joints():
 
 
 def test_faces_have_one_map_and_other_joints_two():
-    assert NETWORK.joints[:LIMB_JOINTS] == ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
-    assert len(NETWORK.joints) == NetworkConfig().joints == COCO_JOINTS + 2
+    assert NETWORK.joints[:FIRST_MPII] == ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
+    assert len(NETWORK.joints) == NetworkConfig().joints == len(COCO_JOINTS) + 2
     assert NetworkConfig().maps == 19 + 14
     assert NetworkConfig(joints=17).maps == 17 + 12
 

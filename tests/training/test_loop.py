@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pose_refine.nn import weights
-from pose_refine.nn.network import LIMB_JOINTS, Network, NetworkConfig
+from pose_refine.nn.network import FIRST_MPII, Network, NetworkConfig
 from pose_refine.skeletons import NETWORK, SIGMAS
 from pose_refine.training import decision, export, heldout, loop
 from pose_refine.training.batches import Batch
@@ -190,7 +190,7 @@ def test_taught(name):
     maps = taught(truth, torch.tensor([False, True]))
     assert maps.shape == (2, NetworkConfig().maps, 2)
     for person, (coco, mpii) in enumerate(TAUGHT[name]):
-        expected = ([j] if coco else []) + ([19 + j - LIMB_JOINTS] if mpii else [])
+        expected = ([j] if coco else []) + ([19 + j - FIRST_MPII] if mpii else [])
         known = ~torch.isnan(maps[person]).any(-1)
         assert known.nonzero().flatten().tolist() == expected
         assert (maps[person][known] == torch.tensor([50.0, 60.0])).all()

@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pose_refine.nn.trunk import STEM, WIDTHS, Trunk, conv, relu
+from pose_refine.skeletons import COCO_JOINTS
 
-COCO_JOINTS = 17  # those that PP-TinyPose knows come first
-LIMB_JOINTS = 5  # from this one on MPII means its own places, so that the network has maps of both
+# From this joint on MPII means its own places, so that the network has maps of both.
+FIRST_MPII = COCO_JOINTS.index("left_shoulder")
 
 Context = tuple[Tensor, Tensor]
 
@@ -37,15 +38,15 @@ class NetworkConfig:
     size: tuple[int, int] = (256, 192)
 
     def __post_init__(self) -> None:
-        if self.joints < COCO_JOINTS or min(self.width, self.coarse) < 1:
-            raise ValueError(f"need joints >= {COCO_JOINTS} and widths >= 1, got {self}")
+        if self.joints < len(COCO_JOINTS) or min(self.width, self.coarse) < 1:
+            raise ValueError(f"need joints >= {len(COCO_JOINTS)} and widths >= 1, got {self}")
         if len(self.size) != 2 or any(side < 32 or side % 32 for side in self.size):
             raise ValueError(f"size must be two multiples of 32, got {self.size}")
 
     @property
     def maps(self) -> int:
         """How many maps the network makes: one a joint, and one more where MPII means another place."""
-        return 2 * self.joints - LIMB_JOINTS
+        return 2 * self.joints - FIRST_MPII
 
 
 def largest_layer(config: NetworkConfig) -> int:
@@ -119,8 +120,8 @@ class Head(nn.Module):
 
 def meant(maps: Tensor, mpii: Tensor) -> Tensor:
     """The maps (..., B, joints, h, w) that tell the joints as COCO means them, or, where `mpii` (B,), as MPII does."""
-    joints = (maps.shape[-3] + LIMB_JOINTS) // 2
-    theirs = torch.cat([maps[..., :LIMB_JOINTS, :, :], maps[..., joints:, :, :]], -3)
+    joints = (maps.shape[-3] + FIRST_MPII) // 2
+    theirs = torch.cat([maps[..., :FIRST_MPII, :, :], maps[..., joints:, :, :]], -3)
     return torch.where(mpii[:, None, None, None], theirs, maps[..., :joints, :, :])
 
 
@@ -187,12 +188,12 @@ class Network(nn.Module):
             beliefs: (L, B) or (L, 1) heights of one's own maps.
 
         Returns:
-            (L, B, maps, h, w) logits: of the joints, then of those from LIMB_JOINTS on as MPII means them.
+            (L, B, maps, h, w) logits: of the joints, then of those from FIRST_MPII on as MPII means them.
         """
         seen, image_only = context
         read = self.head(seen, pose4, beliefs).unflatten(0, (len(beliefs), -1))
         own = pose4[:, : self.config.joints]
-        claimed = self.prior * torch.cat([own, own[:, LIMB_JOINTS:]], 1)
+        claimed = self.prior * torch.cat([own, own[:, FIRST_MPII:]], 1)
         logits: Tensor = read + image_only + beliefs[..., None, None, None] * claimed
         return logits
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from pose_refine.crops.geometry import CROP_HEIGHT, CROP_WIDTH
 from pose_refine.nn.encoding import cell_size, decode, gaussian_maps, network_inputs, target_maps
-from pose_refine.nn.network import LIMB_JOINTS, Network, NetworkConfig
+from pose_refine.nn.network import FIRST_MPII, Network, NetworkConfig
 from pose_refine.skeletons import NETWORK, SIGMAS
 from pose_refine.training import distributed
 from pose_refine.training.batches import Batch, make_batch
@@ -90,7 +90,7 @@ def taught(truth: Tensor, mpii: Tensor) -> Tensor:
     """
     here = mpii[:, None, None]
     coco = torch.where(here & ~SAME.to(truth.device)[:, None], torch.nan, truth)
-    return torch.cat([coco, torch.where(here, truth, torch.nan)[:, LIMB_JOINTS:]], 1)
+    return torch.cat([coco, torch.where(here, truth, torch.nan)[:, FIRST_MPII:]], 1)
 
 
 def losses(logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
@@ -100,7 +100,7 @@ def losses(logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     Of several processes each gets its share: divided by the joints of all, to be summed.
     """
     size = torch.tensor([CROP_WIDTH, CROP_HEIGHT], device=logits.device)
-    truth, both = taught(batch.truth, batch.mpii), [*range(len(SIGMAS)), *range(LIMB_JOINTS, len(SIGMAS))]
+    truth, both = taught(batch.truth, batch.mpii), [*range(len(SIGMAS)), *range(FIRST_MPII, len(SIGMAS))]
     labelled = ((truth >= 0) & (truth <= size - 1)).all(-1)  # NaN is neither
     log_p = logits.float().flatten(2).log_softmax(-1)
     shape = (logits.shape[2], logits.shape[3])

@@ -11,9 +11,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pose_refine._types import AnyArray
-from pose_refine.nn.network import COCO_JOINTS, LIMB_JOINTS, Network, NetworkConfig
+from pose_refine.nn.network import FIRST_MPII, Network, NetworkConfig
 from pose_refine.nn.trunk import STEM, Blocks, Exchange, Separable, Trunk, Unit
 from pose_refine.nn.weights import TENSORS, read_config
+from pose_refine.skeletons import COCO_JOINTS
 
 # ImageNet's mean and deviation of RGB in [-1, 1]: what the published weights expect.
 MEAN, DEVIATION = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
@@ -182,8 +183,9 @@ def copy_published(path: Path, trunk: Trunk, out: nn.Conv2d, config: NetworkConf
 @torch.no_grad()
 def begin(out: nn.Conv2d, config: NetworkConfig, weight: Tensor, bias: Tensor) -> None:
     """Let a layer's maps, and those of MPII's limbs, begin as the published ones (17, 40, 1, 1) and (17,)."""
-    known = [*range(COCO_JOINTS), *range(config.joints, config.joints + COCO_JOINTS - LIMB_JOINTS)]
-    which = [*range(COCO_JOINTS), *range(LIMB_JOINTS, COCO_JOINTS)]
+    published = len(COCO_JOINTS)
+    known = [*range(published), *range(config.joints, config.joints + published - FIRST_MPII)]
+    which = [*range(published), *range(FIRST_MPII, published)]
     state = {name: torch.zeros_like(value) for name, value in out.state_dict().items()}
     state["weight"][known], state["bias"][known] = SHARPNESS * weight[which], SHARPNESS * bias[which]
     out.load_state_dict(state)
