@@ -2,8 +2,9 @@
 
 The trunk is PP-TinyPose's (see `trunk`), so that training starts from a network that already finds people. What this
 project adds are the paths by which the initial pose enters (PoseRefiner, Fieraru et al. 2018, feeds the pose as input
-channels): early, so that the trunk knows who is meant, and late, where the answer is made. A second network of the same
-kind is told of the people nearby alone: no claim can mislead it, and it has errors of its own.
+channels): early, so that the trunk knows who is meant; late, where the answer is made; and past both, as a prior that
+is added to the answer. A second network of the same kind is told of the people nearby alone: no claim can mislead it,
+and it has errors of its own.
 """
 
 from dataclasses import dataclass
@@ -58,8 +59,10 @@ def largest_layer(config: NetworkConfig) -> int:
 
 
 class PoseEntrance(nn.Module):
-    """Maps of the initial pose, and of those of the people nearby, enter the trunk. Zero at first: training starts as
-    plain PP-TinyPose."""
+    """Maps of the initial pose, and of those of the people nearby, enter the trunk.
+
+    Zero at first: what a pose says comes through `Network.prior` alone.
+    """
 
     def __init__(self, maps: int, outputs: int) -> None:
         super().__init__()
