@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from pose_refine._types import AnyArray, Floats
+from pose_refine.crops.bodies import likeness
 from pose_refine.skeletons import SIGMAS
 
 LEAST = 0.1  # similarity from which on two poses may be one person's
@@ -86,11 +87,9 @@ def similarity(a: Floats, b: Floats) -> AnyArray:
 
 def oks(a: Floats, b: Floats, area: AnyArray) -> AnyArray:
     """Object keypoint similarity (A, B) of poses (A, 19, 2), (B, 19, 2), areas (A, B); 0 where no joint is common."""
-    squared = np.square(a[:, None] - b).sum(-1)
-    value = np.exp(-squared / (8 * np.square(SIGMAS) * np.maximum(area, 1)[..., None]))
-    common = ~np.isnan(squared)
-    total: AnyArray = np.where(common, value, 0).sum(-1) / np.maximum(common.sum(-1), 1)
-    return total
+    unit = 2 * SIGMAS * np.sqrt(np.maximum(area, 1))[..., None]
+    similar, _ = likeness(a[:, None], b, unit)
+    return similar
 
 
 def box(poses: Floats) -> Floats:
