@@ -12,10 +12,10 @@ from runs import DevSet
 
 from pose_refine.metrics import oks
 from pose_refine.metrics.groups import GROUPS, columns_of
+from pose_refine.metrics.oks import RIGHT, WRONG
 from pose_refine.skeletons import NETWORK, SIGMAS, SKELETONS
 
 COCO = SKELETONS["coco17"]
-RIGHT, WRONG = 0.85, 0.5  # keypoint similarity: right from, wrong below
 CLASSES = ("good", "jitter", "inversion", "swap", "miss")
 BINS = 10
 SIZES = {"box under 128 px": (0, 128), "128 to 256 px": (128, 256), "over 256 px": (256, np.inf)}

@@ -18,14 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_refine._types import AnyArray, Doubles
-from pose_refine.metrics.oks import sigmas_of, similarity
+from pose_refine.metrics.oks import RIGHT, WRONG, sigmas_of, similarity
 from pose_refine.metrics.pckh import there
 from pose_refine.skeletons import get_skeleton
 
 KINDS = ("good", "jitter", "inversion", "swap", "miss", "missing")
 NEAR_KINDS = 2  # good and jitter: the joint that is meant was found
 NOT_LABELLED = -1
-GOOD, NEAR = 0.85, 0.5  # keypoint similarity
 WIDER, LEAST_ALIKE = 3.0, 0.1  # who is who is asked with radii so much wider; less alike are two people
 BINS = 10  # of scores, equally filled
 Kinds = NDArray[np.intp]
@@ -51,15 +50,15 @@ def kinds_of(poses: AnyArray, truth: AnyArray, areas: AnyArray, skeleton: str) -
     """
     mirror, sigmas = get_skeleton(skeleton).mirror, sigmas_of(skeleton)
     own = similarity(poses, truth, areas, sigmas)
-    inverted = similarity(poses[:, mirror], truth, areas, sigmas)[:, mirror] >= NEAR
+    inverted = similarity(poses[:, mirror], truth, areas, sigmas)[:, mirror] >= WRONG
     swapped = np.zeros_like(inverted)
     for person in range(len(truth)) if len(truth) > 1 else ():
         theirs = np.delete(truth, person, 0)
         theirs = np.concatenate([theirs, theirs[:, mirror]])
         alike = similarity(poses[person, None], theirs, np.full(len(theirs), areas[person]), sigmas)
-        swapped[person] = (alike >= NEAR).any(0)
+        swapped[person] = (alike >= WRONG).any(0)
     missing = KINDS.index("missing")
-    conditions = [~there(poses), own >= GOOD, own >= NEAR, inverted, swapped]
+    conditions = [~there(poses), own >= RIGHT, own >= WRONG, inverted, swapped]
     kinds: Kinds = np.select(conditions, [missing, 0, 1, 2, 3], KINDS.index("miss"))
     return np.where(there(truth), kinds, NOT_LABELLED)
 

@@ -17,7 +17,8 @@ from pose_refine._types import AnyArray, Doubles, Floats
 from pose_refine.metrics.pckh import there
 from pose_refine.skeletons import NETWORK, SIGMAS, get_skeleton
 
-THRESHOLDS = np.arange(0.5, 0.951, 0.05)
+RIGHT, WRONG = 0.85, 0.5  # keypoint similarity from which on a joint counts as right, below which it is wrong
+THRESHOLDS = np.arange(0.5, 0.951, 0.05)  # of object keypoint similarity
 MEASURES = ("AP", "AP50", "AP75", "AP medium", "AP large", "AR", "AR50", "AR75", "AR medium", "AR large")
 
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from pose_refine._types import AnyArray, Floats
 from pose_refine.crops.bodies import in_frame, one_body
 from pose_refine.crops.geometry import CROP_HEIGHT, crop_boxes, crop_matrices, far_off, scales, to_crop, to_image
+from pose_refine.metrics.oks import RIGHT, WRONG
 from pose_refine.nn.decision import TRUST, Decision, blend
 from pose_refine.nn.evidence import AGREEMENT, GIVEN, MOST_VIEWS, Prompt, combined, gather_evidence, heat_maps, near
 from pose_refine.nn.network import Network
@@ -32,7 +33,6 @@ from pose_refine.training.synthesis import (
     remove_unsure,
 )
 
-RIGHT, WRONG = 0.85, 0.5  # keypoint similarity from which a joint counts as right, below which it is wrong
 DRAWS = 2  # damaged poses a held-out person, beside every estimator's own
 EXACT = 2  # how often perfect poses are drawn: else those who are fitted on weak estimators spoil the best
 SOME = 160  # people of each kind of initial pose

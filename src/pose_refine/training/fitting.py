@@ -17,13 +17,11 @@ from torch import Tensor
 from pose_refine._types import AnyArray, Floats
 from pose_refine.crops.batches import nearest_others
 from pose_refine.crops.bodies import middles, one_body
-from pose_refine.metrics.oks import THRESHOLDS
+from pose_refine.metrics.oks import RIGHT, THRESHOLDS, WRONG
 from pose_refine.nn.decision import TRUST, Decision
 from pose_refine.nn.evidence import GIVEN, near
 from pose_refine.training.data import People
 from pose_refine.training.decision import (
-    RIGHT,
-    WRONG,
     Cases,
     Inputs,
     decide,

@@ -7,7 +7,7 @@ from torch import Tensor
 from pose_refine._types import AnyArray, Floats
 from pose_refine.crops.bodies import in_frame, one_body
 from pose_refine.crops.geometry import crop_boxes, crop_matrices, to_crop, to_image
-from pose_refine.metrics.oks import oks_recall, similarity
+from pose_refine.metrics.oks import RIGHT, WRONG, oks_recall, similarity
 from pose_refine.nn.encoding import decode, network_inputs
 from pose_refine.nn.network import Network, meant
 from pose_refine.training.batches import cut
@@ -57,10 +57,10 @@ def watch(
         joints = np.asarray(np.isfinite(poses[..., 0]).any(0))
         near = of_others(people.predicted[:, e, :, :2], others[given])
         after = network_poses(network, images, people, given, poses, near)
-        right = (similarity(poses, truth, area) >= 0.85) & joints
+        right = (similarity(poses, truth, area) >= RIGHT) & joints
         report[name] = {
             "before": oks_recall(poses, truth, area, joints),
             "after": oks_recall(after, truth, area, joints),
-            "harm": float(100 * (similarity(after, truth, area)[right] < 0.5).sum() / max(1, right.sum())),
+            "harm": float(100 * (similarity(after, truth, area)[right] < WRONG).sum() / max(1, right.sum())),
         }
     return report

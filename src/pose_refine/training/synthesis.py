@@ -12,7 +12,7 @@ import numpy as np
 from numpy.random import Generator
 
 from pose_refine._types import AnyArray, Floats
-from pose_refine.metrics.oks import similarity
+from pose_refine.metrics.oks import RIGHT, similarity
 from pose_refine.nn.encoding import DOUBT
 from pose_refine.skeletons import NETWORK, SIGMAS
 
@@ -40,7 +40,7 @@ def shift(poses: Floats, area: Floats, rng: Generator, *, tail: float = 0.1) -> 
     tail is uniform up to the OKS-0.1 radius.
     """
     count, joints = poses.shape[:2]
-    near = np.abs(rng.normal(size=(count, joints))) * rng.uniform(0.1, 1.5, (count, 1)) * oks_radius(area, 0.85)
+    near = np.abs(rng.normal(size=(count, joints))) * rng.uniform(0.1, 1.5, (count, 1)) * oks_radius(area, RIGHT)
     far = rng.uniform(0, 1, (count, joints)) * oks_radius(area, 0.1)
     distance = np.where(rng.random((count, joints)) < tail, far, near)
     angle = rng.uniform(0, 2 * np.pi, (count, joints))
@@ -199,7 +199,7 @@ def from_truth(truth: Truth, rng: Generator) -> Floats:
 def nearly_perfect(truth: Truth, rng: Generator) -> Floats:
     """Ground truth itself in a third, else moved by a fraction of the OKS-0.85 radius."""
     scale = np.where(rng.random((len(truth.poses), 1)) < 1 / 3, 0, rng.uniform(0, 0.5, (len(truth.poses), 1)))
-    jitter = rng.normal(size=truth.poses.shape) * (scale * oks_radius(truth.area, 0.85))[..., None]
+    jitter = rng.normal(size=truth.poses.shape) * (scale * oks_radius(truth.area, RIGHT))[..., None]
     return (truth.poses + jitter).astype(np.float32)
 
 
