@@ -133,7 +133,7 @@ def work(
     for root in (plan.source, plan.target) if arguments.in_place else (plan.target,):
         remove_partials([root / name for name in plan.todo])
     frames = [Frame(n, images[n], plan.source / n, stamp(images[n], plan.source / n)) for n in plan.todo]
-    for frame, out in refine_frames(refiner, frames, arguments, tally):
+    for frame, out in refine_frames(refiner, frames, arguments, tally, category=arguments.category):
         data = encode_poses(out, npy=frame.name.lower().endswith(".npy"), like=frame.poses.read_bytes())
         journal.append({"name": frame.name, "from": frame.stamp, "out": digest(data)})
         write_whole(plan.target / frame.name, data)

@@ -163,8 +163,7 @@ def refine_rest(
     done = {e["name"]: e["poses"] for e in journal.entries if "name" in e and e["from"] == stamps.get(e["name"])}
     tally.before = len(done)
     todo = [frame for frame in frames if frame.name not in done]
-    alone = argparse.Namespace(**{**vars(arguments), "category": None})  # other categories are not in the frames
-    for frame, out in refine_frames(load(), todo, alone, tally) if todo else ():
+    for frame, out in refine_frames(load(), todo, arguments, tally) if todo else ():
         journal.append({"name": frame.name, "from": frame.stamp, "poses": out})
         done[frame.name] = out
     return done

@@ -92,9 +92,15 @@ def fingerprint(path: Path) -> str:
 
 
 def refine_frame(
-    refiner: Refiner, image: Bytes, given: Any, arguments: argparse.Namespace, to: str | None = None
+    refiner: Refiner,
+    image: Bytes,
+    given: Any,
+    arguments: argparse.Namespace,
+    *,
+    to: str | None = None,
+    category: str | None = None,
 ) -> tuple[Any, Refinement]:
-    """One frame, as --skeleton, --format, --category, --recover and --trust say.
+    """One frame, as --skeleton, --format, --recover and --trust say.
 
     Args:
         refiner: The refiner.
@@ -102,13 +108,14 @@ def refine_frame(
         given: Poses of any format.
         arguments: Of the command line.
         to: Skeleton to convert the result to.
+        category: Of the entries of a document that are wanted; None where there are no others in it.
 
     Returns:
         The same kind of object as `given`, and what changed.
     """
-    category = getattr(arguments, "category", None)
-    whole, many = given, category is not None and documents.is_document(given) and not documents.is_by_frame(given)
-    given = documents.only(whole, str(category)) if many else whole
+    whole, many = given, documents.is_document(given) and not documents.is_by_frame(given)
+    if category is not None and many:
+        given = documents.only(whole, category)
     result = refiner.analyze(
         image,
         given,
@@ -120,13 +127,20 @@ def refine_frame(
         trust=arguments.trust,
     )
     out = hand_back(result.poses, given, to, format=arguments.format, shape=image.shape[:2])
-    return documents.assemble(whole, [("", out)], category) if many and to is None else out, result
+    if category is not None and many and to is None:
+        out = documents.assemble(whole, [("", out)], category)
+    return out, result
 
 
 def refine_frames(
-    refiner: Refiner, frames: Sequence[Frame], arguments: argparse.Namespace, tally: Tally
+    refiner: Refiner,
+    frames: Sequence[Frame],
+    arguments: argparse.Namespace,
+    tally: Tally,
+    *,
+    category: str | None = None,
 ) -> Iterator[tuple[Frame, Any]]:
-    """Refine frames in order, counting them in `tally`, with a progress bar on stderr.
+    """Refine frames in order, counting them in `tally`, with a progress bar on stderr; `category` as of `refine_frame`.
 
     Yields:
         Each frame that succeeds, and its refined poses.
@@ -138,7 +152,7 @@ def refine_frames(
         for frame, reading in read_ahead(_read, frames):
             try:
                 image, given = reading.result()
-                out, result = refine_frame(refiner, image, given, arguments)
+                out, result = refine_frame(refiner, image, given, arguments, category=category)
             except Exception as error:  # whatever is wrong with one file must not end a long run
                 log.error("%s: %s", frame.name, describe(error))
                 tally.failed += 1

@@ -259,8 +259,7 @@ def refined(arguments: argparse.Namespace, given: Sequence[Documents]) -> list[D
     frames = [Frame(name, files[name], poses, "") for part in found for name, poses in part]
     refiner = Refiner.from_pretrained(arguments.weights, device=arguments.device, flip=arguments.flip)
     tally = Tally(frames=len(frames))
-    alone = argparse.Namespace(**{**vars(arguments), "category": None})  # other categories are not in the frames
-    results = iter([out for _, out in refine_frames(refiner, frames, alone, tally)])
+    results = iter([out for _, out in refine_frames(refiner, frames, arguments, tally)])
     if tally.failed:
         raise ValueError(f"--refine: {tally.failed} of {len(frames)} images could not be refined")
     log.info("%s", tally)

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_outputs(arguments, given)
     image, _ = read_image(arguments.image, "bgr")
     refiner = Refiner.from_pretrained(arguments.weights, device=arguments.device, flip=arguments.flip)
-    out, result = refine_frame(refiner, image, given, arguments, arguments.to)
+    out, result = refine_frame(refiner, image, given, arguments, to=arguments.to, category=arguments.category)
     write_whole(arguments.output, encode_poses(out, npy=wants_npy(arguments, given), like=data))
     if arguments.viz:
         picture = viz.side_by_side(image[:, :, ::-1], result.initial, result.poses)
