@@ -20,7 +20,7 @@ from pose_refine.skeletons import AnySkeleton
 from pose_refine.video.frames import Frames
 from pose_refine.video.pipeline import refine_frames
 from pose_refine.video.pipeline import written as written_frame
-from pose_refine.video.settings import Settings
+from pose_refine.video.settings import AHEAD, SURE, Settings
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -210,9 +210,9 @@ class Refiner:
         ids: Iterable[Sequence[Any] | None] | None = None,
         fps: float | None = None,
         mode: Mode = "map",
-        threshold: float = 0.7,
+        threshold: float = SURE,
         smooth: Smooth | None = None,
-        ahead: int = 8,
+        ahead: int = AHEAD,
         passes: int = 1,
         first: int = 0,
         skeleton: AnySkeleton | None = None,
@@ -265,25 +265,9 @@ class Refiner:
             ValueError: Frames, poses or ids that are not as they should be; poses for more frames than there are, or
                 for fewer: then all frames that have both have been yielded.
         """
-
-        settings = Settings(
-            skeleton,
-            format,
-            to,
-            fps,
-            mode,
-            threshold,
-            smooth,
-            ahead,
-            passes,
-            recover=recover,
-            batch_size=batch_size,
-            trust=trust,
-        )
-        results = refine_frames(
-            self.predictor, frames, poses, ids, settings, color=color, first=first, progress=progress
-        )
-        return (written_frame(frame, refined, settings) for frame, refined in results)
+        wanted = Settings(skeleton, format, to, fps, mode, threshold, smooth, ahead, passes, recover, batch_size, trust)
+        results = refine_frames(self.predictor, frames, poses, ids, wanted, color=color, first=first, progress=progress)
+        return (written_frame(frame, refined, wanted) for frame, refined in results)
 
     def analyze_video(
         self,
@@ -293,9 +277,9 @@ class Refiner:
         ids: Iterable[Sequence[Any] | None] | None = None,
         fps: float | None = None,
         mode: Mode = "map",
-        threshold: float = 0.7,
+        threshold: float = SURE,
         smooth: Smooth | None = None,
-        ahead: int = 8,
+        ahead: int = AHEAD,
         passes: int = 1,
         first: int = 0,
         skeleton: AnySkeleton | None = None,
@@ -308,22 +292,6 @@ class Refiner:
         progress: bool = False,
     ) -> Iterator[Refinement]:
         """As `refine_video`, but yields what was changed and how sure it is, with identities: `.poses.ids`."""
-
-        settings = Settings(
-            skeleton,
-            format,
-            to,
-            fps,
-            mode,
-            threshold,
-            smooth,
-            ahead,
-            passes,
-            recover=recover,
-            batch_size=batch_size,
-            trust=trust,
-        )
-        results = refine_frames(
-            self.predictor, frames, poses, ids, settings, color=color, first=first, progress=progress
-        )
+        wanted = Settings(skeleton, format, to, fps, mode, threshold, smooth, ahead, passes, recover, batch_size, trust)
+        results = refine_frames(self.predictor, frames, poses, ids, wanted, color=color, first=first, progress=progress)
         return (refined for _, refined in results)

@@ -27,10 +27,10 @@ class Settings:
     smooth: Smooth | None = None
     ahead: int = AHEAD
     passes: int = 1
-    again: float = LOOKS_AGAIN
     recover: bool = True
     batch_size: int = 64
     trust: float | None = None
+    again: float = LOOKS_AGAIN
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
