@@ -14,13 +14,12 @@ from pose_refine import formats
 from pose_refine._types import AnyArray, Bytes, Floats, Shape
 from pose_refine.arguments import Color, believed, integer
 from pose_refine.crops.batches import Picture, Scene, closer_looks
-from pose_refine.crops.geometry import where_to_cut
 from pose_refine.files.ahead import read_ahead, said_of, until_error
 from pose_refine.files.images import Image, check_color, read_image
 from pose_refine.nn.predictor import AGREED, RESULT
 from pose_refine.poses import Poses, Refinement
 from pose_refine.prepared import PreparedPoses, finish, hand_back, prepare_poses
-from pose_refine.skeletons import MPII_CONVENTION, AnySkeleton, get_skeleton
+from pose_refine.skeletons import AnySkeleton, get_skeleton
 
 END: Any = object()
 READ_AHEAD = 32  # images that are decoded while the network runs
@@ -82,10 +81,8 @@ def prepare(pixels: Bytes, order: str, given: Any, wanted: Wanted) -> Photograph
     prepared = prepare_poses(formats.read(given, wanted.skeleton, format=wanted.format, shape=shape), wanted.to, shape)
     if not len(prepared.rows):
         return Photograph(given, shape, prepared, None)
-    source = get_skeleton(prepared.given.skeleton)
-    known, shown, matrices = where_to_cut(prepared.reachable, source, shape)
-    mpii = prepared.target.name in MPII_CONVENTION
-    scene = Scene(Picture(pixels, order), known, shown, matrices, mpii, believed(wanted.trust))
+    picture, trust = Picture(pixels, order), believed(wanted.trust)
+    scene = Scene(picture, *prepared.where_to_cut(shape), prepared.mpii, trust)
     return Photograph(given, shape, prepared, scene)
 
 

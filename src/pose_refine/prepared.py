@@ -8,9 +8,18 @@ import numpy as np
 from torch import Tensor
 
 from pose_refine import formats
-from pose_refine._types import AnyArray, Floats
+from pose_refine._types import AnyArray, Floats, Shape
+from pose_refine.crops.geometry import where_to_cut
 from pose_refine.poses import Poses, Refinement
-from pose_refine.skeletons import AnySkeleton, Skeleton, convert, get_skeleton, known_joints, put_back
+from pose_refine.skeletons import (
+    MPII_CONVENTION,
+    AnySkeleton,
+    Skeleton,
+    convert,
+    get_skeleton,
+    known_joints,
+    put_back,
+)
 from pose_refine.warned import warn
 
 MOVED = 0.01  # of the person's box height; less is "kept"
@@ -35,6 +44,15 @@ class PreparedPoses:
     before: Floats
     rows: AnyArray
     reachable: Floats
+
+    @property
+    def mpii(self) -> bool:
+        """Whether the result's hips, shoulders, neck and head top are meant as MPII's."""
+        return self.target.name in MPII_CONVENTION
+
+    def where_to_cut(self, shape: Shape) -> tuple[Floats, Floats, Floats]:
+        """Where to look for them in an image of that shape, and what to show of them; see `geometry.where_to_cut`."""
+        return where_to_cut(self.reachable, get_skeleton(self.given.skeleton), shape)
 
 
 def prepare_poses(given: Poses, to: AnySkeleton | None, shape: tuple[int, int]) -> PreparedPoses:

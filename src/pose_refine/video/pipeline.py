@@ -25,7 +25,7 @@ from pose_refine.formats.common.identities import told_apart, tracks_of, write_i
 from pose_refine.nn.predictor import AGREED, RESULT, Predictor
 from pose_refine.poses import Poses, Refinement, identity
 from pose_refine.prepared import compare, finish, hand_back, prepare_poses
-from pose_refine.skeletons import MPII_CONVENTION, NETWORK, RIVALS, AnySkeleton, get_skeleton, known_joints, like_a_body
+from pose_refine.skeletons import NETWORK, RIVALS, AnySkeleton, get_skeleton, known_joints, like_a_body
 from pose_refine.video.frames import END, Frames, frame_rate, pair
 from pose_refine.video.linking import Linker
 from pose_refine.video.settings import AHEAD, Settings
@@ -127,20 +127,25 @@ def first_looks(predictor: FramePredictor, frames: Iterable[Frame], settings: Se
     for chunk in chunks(frames, KEY * (settings.ahead // KEY) or 1):
         asked: list[Asked] = []
         for frame in chunk:
-            prepared = frame.prepared
-            frame.found = np.full((len(prepared.rows), JOINTS, 3), np.nan, np.float32)
-            if len(prepared.rows):
-                source = get_skeleton(prepared.given.skeleton)
-                frame.known, shown, matrices = where_to_cut(prepared.reachable, source, frame.shape)
+            people = len(frame.prepared.rows)
+            frame.found = np.full((people, JOINTS, 3), np.nan, np.float32)
+            if people:
+                frame.known, shown, matrices = frame.prepared.where_to_cut(frame.shape)
                 if frame.image is not None and (settings.passes == 2 or frame.index % KEY == 0):
-                    picture, mpii = Picture(frame.image, frame.order), prepared.target.name in MPII_CONVENTION
-                    scene = Scene(picture, frame.known, shown, matrices, mpii, believed(settings.trust))
-                    asked.append((frame, scene, np.arange(len(matrices))))
+                    scene = scene_of(frame, frame.known, shown, matrices, settings)
+                    asked.append((frame, scene, np.arange(people)))
         answers = predictor.predict(asked, "first")
         for (frame, *_), found in zip(asked, answers, strict=True):
             frame.found = found[..., RESULT]
         look_closer(predictor, asked, [found[..., AGREED] for found in answers])
         yield from chunk
+
+
+def scene_of(frame: Frame, initial: Floats, shown: Floats, matrices: Floats, settings: Settings) -> Scene:
+    """What the network is to see of a frame's people; arguments as of `Scene`."""
+    assert frame.image is not None  # nobody is shown of a frame without one
+    picture, trust = Picture(frame.image, frame.order), believed(settings.trust)
+    return Scene(picture, initial, shown, matrices, frame.prepared.mpii, trust)
 
 
 def look_closer(predictor: FramePredictor, asked: list[Asked], agreed: list[Floats]) -> None:
@@ -303,12 +308,8 @@ def with_hints(frame: Frame, hints: AnyArray, rows: AnyArray, settings: Settings
     _, shown, matrices = where_to_cut(np.where(lost[:, None, None], 0, known), NETWORK, frame.shape)
     shown[lost] = np.nan
     if lost.any():
-        source = get_skeleton(frame.prepared.given.skeleton)
-        matrices[lost] = where_to_cut(frame.prepared.reachable, source, frame.shape)[2][lost]
-    assert frame.image is not None  # nobody is shown of a frame without one
-    mpii = frame.prepared.target.name in MPII_CONVENTION
-    picture = Picture(frame.image, frame.order)
-    return frame, Scene(picture, known, shown, matrices, mpii, believed(settings.trust)), rows
+        matrices[lost] = frame.prepared.where_to_cut(frame.shape)[2][lost]
+    return frame, scene_of(frame, known, shown, matrices, settings), rows
 
 
 def one_euro(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
