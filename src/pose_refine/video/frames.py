@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeGuard
 
 import cv2
 import numpy as np
@@ -32,7 +32,7 @@ BROKEN = 30  # frames in a row that fail: the end of a file, too, looks like tha
 READ_AHEAD = 4  # frames of a file that are decoded before they are wanted
 
 
-def is_path(value: Any) -> bool:
+def is_path(value: Any) -> TypeGuard[str | os.PathLike[str]]:
     return isinstance(value, (str, os.PathLike))
 
 
@@ -53,7 +53,7 @@ def read_frames(frames: Frames, color: Color = "rgb", rotated: bool = True) -> G
         TypeError: Not frames.
         ValueError: Not a video, or an array that is not an image.
     """
-    if not isinstance(frames, (str, os.PathLike)):
+    if not is_path(frames):
         if not isinstance(frames, Iterable):
             raise TypeError(f"frames: expected a video, a folder or images, got {type(frames).__name__}")
         return _read_all(frames, color)
@@ -144,9 +144,9 @@ def image_names(folder: Path) -> list[str]:
 
 def frame_rate(frames: Frames) -> float | None:
     """Frames a second that a video file says it has; None for anything else."""
-    if not is_path(frames) or Path(frames).is_dir():  # type: ignore[arg-type]
+    if not is_path(frames) or Path(frames).is_dir():
         return None
-    capture = open_video(Path(frames))  # type: ignore[arg-type]
+    capture = open_video(Path(frames))
     rate = float(capture.get(cv2.CAP_PROP_FPS))
     capture.release()
     return rate if 0 < rate < 1000 else None
@@ -240,8 +240,9 @@ def not_many(what: object, poses: Any) -> str:
 
 def names_of(frames: Frames) -> list[str] | None:
     """The images' names where frames are a folder; those of a video have none."""
-    folder = is_path(frames) and Path(frames).is_dir()  # type: ignore[arg-type]
-    return image_names(Path(frames)) if folder else None  # type: ignore[arg-type]
+    if is_path(frames) and Path(frames).is_dir():
+        return image_names(Path(frames))
+    return None
 
 
 def poses_by_frame(
