@@ -26,7 +26,9 @@ class Poses:
         ids: One identity a person, or None; always a list of its own.
 
     Raises:
-        ValueError: Shapes that do not fit together or the skeleton, values that are not numbers, infinite values.
+        TypeError: Keypoints or scores that are no arrays; neither a skeleton's name nor a Skeleton.
+        ValueError: Shapes that do not fit together or the skeleton, values that are not numbers, infinite values; no
+            such skeleton.
 
     Examples:
         >>> poses = Poses(np.zeros((1, 17, 2)), np.ones((1, 17)), "coco17")
@@ -152,6 +154,7 @@ class Poses:
         that are not known are missing.
 
         Raises:
+            TypeError: Neither a skeleton's name nor a Skeleton.
             ValueError: No such skeleton.
         """
         values = convert(self.to_array(), get_skeleton(self.skeleton), get_skeleton(skeleton))

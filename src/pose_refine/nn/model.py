@@ -36,8 +36,9 @@ class Model(nn.Module):
             dtype: Of the network, by autocast; what comes after it stays float32.
 
         Returns:
-            Keypoints (B, K, 2) crop pixels; P(within the OKS-0.85 radius) (B, K); and where the answers with the pose
-            and without agree the joints are, (B, K, 2) crop pixels, whomever the decision believes.
+            Keypoints (B, K, 2) crop pixels; P(within the OKS-0.85 radius) (B, K); and the place on which both answers
+            agree, (B, K, 2) crop pixels, whatever the decision chose; with one view, the one found in doubt of the
+            pose.
         """
         image = crops.permute(0, 3, 1, 2).to(memory_format=torch.channels_last).float() * (2 / 255) - 1
         evidence = look(self.network, image, prompt, dtype, views=self.views)
