@@ -38,7 +38,22 @@ class Evidence:
     Attributes:
         places: (B, HYPOTHESES, K, 2) crop pixels: claimed by the initial pose (equal to found where missing), found by
             the network, found by the mean of this answer and the next, found by it where it does not know the claim.
-        features: (B, K, EVIDENCE).
+        features: (B, K, EVIDENCE) of each joint. The maps are three, as of `combined`; each finds a place, its peak.
+
+            1   whether the pose claims the joint
+            3   mass of each map's peak
+            3   mass of each map at the claim
+            6   mass of each map at the peaks of the other two
+            3   entropy of each map
+            6   log(1 + distance), OKS units: of the claim from each peak, and between these
+            6   the same as similarities
+            4   similarity of each place to the nearest such joint of the people nearby
+            1   similarity of the claim to the pose that was shown
+            1   detail: how much of the person can be seen
+            4   similarity of each place to that of the mirror joint
+            10  means over the person's joints: of the 6 similarities, of the 3 peaks' masses, and of the claim to what
+                was shown
+            1   whether there were two views
     """
 
     places: Tensor
@@ -122,48 +137,70 @@ def gather_evidence(logits: Tensor, prompt: Prompt, views: int) -> Evidence:
     How far a whole pose lies from what was found tells how good its estimator is: that is how the decision knows
     whom to believe without knowing the estimator.
     """
-    initial, others = prompt.initial, prompt.others
     logits = logits.contiguous()  # from channels last, once
     probability = probability_of(logits)
     points, peak = peaks(probability)
-    looks = range(len(points))
-    pairs = [(one, other) for one in looks for other in range(one)]
-    missing = torch.isnan(initial[..., 0])
-    claimed = torch.where(missing[..., None], points[0], initial)
-    places = torch.stack([claimed, *points], 1)
+    missing = torch.isnan(prompt.initial[..., 0])
     given = (~missing).float()
-    always = torch.ones_like(given)
-    # (3 maps, B, K, 4 places): how likely each of the looks holds each of the places
-    seen = mass_at(probability, places.transpose(1, 2).expand(len(points), -1, -1, -1, -1))
-    apart = oks_distance(
-        torch.stack([*points, *(points[one] for one, _ in pairs)]),
-        torch.stack([claimed for _ in looks] + [points[other] for _, other in pairs]),
-    ).clamp(max=FAR)
-    if_given = torch.stack([given for _ in looks] + [always for _ in pairs])
-    close, theirs = near(apart), taken(places, others)
+    claimed = torch.where(missing[..., None], points[0], prompt.initial)
+    places = torch.stack([claimed, *points], 1)
+    apart, told = distances(claimed, points, given)
+    close = near(apart)
     kept = near(oks_distance(prompt.shown, claimed)).nan_to_num(0) * given  # 1 at the first look, where it was shown
-    detail = torch.log2(prompt.detail).clamp(-MOST_SHRUNK, 0) / MOST_SHRUNK
-    twins = near(oks_distance(places, places[:, :, joint_mirror(places.device)])) * two_sided(places.device)
     features = [
         given,
         *peak,
-        *(seen[..., 0] * given),
-        *(seen[one, ..., 1 + other] for one in looks for other in looks if one != other),
+        *masses(probability, places, given),
         *entropy(logits, probability) / 5,
-        *torch.log1p(apart) * if_given,
-        *close * if_given,
-        theirs[:, 0] * given,
-        *theirs[:, 1:].unbind(1),
+        *torch.log1p(apart) * told,
+        *close * told,
+        *if_given(taken(places, prompt.others), given),
         kept,
-        detail[:, None].expand_as(given),
-        twins[:, 0] * given,
-        *twins[:, 1:].unbind(1),
-        *mean_over_joints(close, if_given),
-        *mean_over_joints(peak, always),
+        seen(prompt.detail)[:, None].expand_as(given),
+        *if_given(twins(places), given),
+        *mean_over_joints(close, told),
+        *mean_over_joints(peak, torch.ones_like(given)),
         mean_over_joints(kept, given),
         torch.full_like(given, float(views > 1)),
     ]
     return Evidence(places, torch.stack(features, -1))
+
+
+def masses(probability: Tensor, places: Tensor, given: Tensor) -> list[Tensor]:
+    """How likely each map (3, B, K, h, w) holds the claim, and then what the other two found, nine times (B, K)."""
+    maps = range(len(probability))
+    mass = mass_at(probability, places.transpose(1, 2).expand(len(maps), -1, -1, -1, -1))  # (3, B, K, 4 places)
+    return [*(mass[..., 0] * given), *(mass[one, ..., 1 + other] for one in maps for other in maps if one != other)]
+
+
+def distances(claimed: Tensor, points: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
+    """How far the claim (B, K, 2) is from each of the points (3, B, K, 2), and these from each other, OKS units up to
+    FAR, (6, B, K); and which of these tell anything, 1 or 0: of a joint that is missing those between points alone."""
+    looks = range(len(points))
+    pairs = [(one, other) for one in looks for other in range(one)]
+    apart = oks_distance(
+        torch.stack([*points, *(points[one] for one, _ in pairs)]),
+        torch.stack([claimed for _ in looks] + [points[other] for _, other in pairs]),
+    )
+    told = torch.stack([given for _ in looks] + [torch.ones_like(given) for _ in pairs])
+    return apart.clamp(max=FAR), told
+
+
+def if_given(values: Tensor, given: Tensor) -> list[Tensor]:
+    """Values (B, HYPOTHESES, K), one place after the other; 0 for a claim that is missing."""
+    claim, *found = values.unbind(1)
+    return [claim * given, *found]
+
+
+def seen(detail: Tensor) -> Tensor:
+    """Image pixels a crop pixel (B,) as a power of two, from -1, nearly nothing, to 0: more shows no more."""
+    return torch.log2(detail).clamp(-MOST_SHRUNK, 0) / MOST_SHRUNK
+
+
+def twins(places: Tensor) -> Tensor:
+    """Similarity of places (B, P, K, 2) to their mirror joints', (B, P, K), in [0, 1]: are two limbs in one place?"""
+    mirror = joint_mirror(places.device)
+    return near(oks_distance(places, places[:, :, mirror])) * two_sided(places.device)
 
 
 def entropy(logits: Tensor, probability: Tensor) -> Tensor:
