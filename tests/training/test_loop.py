@@ -73,7 +73,7 @@ def test_the_average_lies_between_start_and_end(run, trunk_file):
 
 
 def test_a_run_that_was_cut_off_ends_as_if_it_was_not(run, data, trunk_file, tmp_path, monkeypatch):
-    def cut_off(*_):
+    def cut_off(*_, **__):
         raise KeyboardInterrupt
 
     settings = settings_of(data, trunk_file, tmp_path)

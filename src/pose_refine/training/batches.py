@@ -52,8 +52,10 @@ class Batch:
 
 
 def cut(images: Tensor, rows: AnyArray, matrices: Floats) -> Tensor:
-    """Cut crops out of the stored images, bilinearly, grey outside; where they shrink it to less than half, out of the
-    image at half its size, as at inference.
+    """Cut crops out of the stored images, bilinearly, grey outside.
+
+    The image is shrunk by averaging first: by half where crops shrink it to half or less; inference, and the CPU here,
+    also to a third and further.
 
     Args:
         images: (M, S, S, 3) uint8.

@@ -3,8 +3,10 @@
 import json
 import logging
 import time
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ LIMB_WEIGHT = 0.3  # of finding a joint that is not to be seen on its mirror ima
 ALIKE = ("elbow", "wrist", "knee", "ankle", "neck", "top")
 SAME = torch.tensor([name.split("_")[-1] in ALIKE for name in NETWORK.joints])
 WARM_UP, CLIP, EMA = 150, 5.0, 0.998
+CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True)
@@ -163,11 +166,54 @@ def follow(average: Network, network: Network, step: int) -> None:
         slow.lerp_(fast, 1 - decay)
 
 
+@dataclass(frozen=True)
+class Learner:
+    """What a checkpoint keeps.
+
+    Attributes:
+        network: What is trained.
+        average: Of its weights over the steps.
+        optimizer: Of its weights.
+    """
+
+    network: Network
+    average: Network
+    optimizer: torch.optim.Optimizer
+
+    def state(self, step: int) -> dict[str, Any]:
+        """All of it, and how many steps have been done."""
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": step,
+        }
+
+    def resume(self, state: dict[str, Any]) -> int:
+        """Go on from that `state`; returns its step."""
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        return int(state["step"])
+
+
+def begin(settings: Settings) -> tuple[Learner, int]:
+    """What is trained, from its checkpoint if there is one, which process 0 reads; and the first step to do."""
+    network = Network(NetworkConfig(width=settings.width, size=(settings.height, settings.across)))
+    load_start(network, settings.init, settings.init_alone)
+    network = network.to(settings.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average: Network = deepcopy(network).requires_grad_(False)
+    optimizer = torch.optim.AdamW(parameter_groups(network, settings), weight_decay=1e-4)
+    learner = Learner(network, average, optimizer)
+    state = distributed.from_first(load(settings.out / CHECKPOINT) if distributed.first() else None)
+    return learner, learner.resume(state) if state else 0
+
+
 def save(path: Path, state: dict[str, Any]) -> None:
     """Whole or not at all: a run that is killed here still resumes from the one before."""
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    unfinished = path.with_suffix(".partial")
+    torch.save(state, unfinished)
+    unfinished.replace(path)
 
 
 def load(path: Path) -> dict[str, Any] | None:
@@ -177,6 +223,34 @@ def load(path: Path) -> dict[str, Any] | None:
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     log.info("resumed at step %d", state["step"])
     return state
+
+
+def record(folder: Path, entry: dict[str, Any]) -> None:
+    """One more line in the log of a run."""
+    with (folder / "log.jsonl").open("a") as file:
+        file.write(json.dumps(entry, default=str) + "\n")
+
+
+def mean_losses(recent: list[list[float]], step: int, checkpoint: Path) -> dict[str, float]:
+    """Of the steps up to this one, by name.
+
+    Raises:
+        FloatingPointError: They are no numbers.
+    """
+    entropy, oks, doubled = np.mean(recent, axis=0).tolist()
+    if not np.isfinite(entropy + oks + doubled):
+        raise FloatingPointError(f"the loss is no number after step {step}; {checkpoint} is from before")
+    return {"entropy": entropy, "oks_loss": oks, "doubled": doubled}
+
+
+def keep_and_watch(
+    learner: Learner, step: int, checkpoint: Path, fare: Callable[[Network], dict[str, dict[str, float]]]
+) -> dict[str, Any]:
+    """Write the checkpoint after so many steps; how held-out people `fare` with the average, and their mean gain."""
+    save(checkpoint, learner.state(step))
+    report = fare(learner.average)
+    gain = float(np.mean([r["after"] - r["before"] for r in report.values()])) if report else float("nan")
+    return {"gain": gain, "held_out": report}
 
 
 def train(settings: Settings) -> Network:
@@ -195,26 +269,14 @@ def train(settings: Settings) -> Network:
     others = nearest_others(people)
     chance = people.weight[rows_train].astype(np.float64) / people.weight[rows_train].sum(dtype=np.float64)
     watched = np.random.default_rng(0).permutation(rows_held)[: settings.watch_people]
+    fare = partial(watch, images=images, people=people, others=others, rows=watched)  # in float32, as users run it
 
-    network = Network(NetworkConfig(width=settings.width, size=(settings.height, settings.across)))
-    load_start(network, settings.init, settings.init_alone)
-    network = network.to(settings.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average: Network = deepcopy(network).requires_grad_(False)
-    optimizer = torch.optim.AdamW(parameter_groups(network, settings), weight_decay=1e-4)
-    checkpoint, first = settings.out / "checkpoint.pt", 0
-    if state := distributed.from_first(load(checkpoint) if distributed.first() else None):
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        first = state["step"]
-
-    def record(entry: dict[str, Any]) -> None:
-        with (settings.out / "log.jsonl").open("a") as file:
-            file.write(json.dumps(entry, default=str) + "\n")
-
+    learner, first = begin(settings)
+    checkpoint = settings.out / CHECKPOINT
     if distributed.first():
         settings.out.mkdir(parents=True, exist_ok=True)
-        record({"settings": asdict(settings), "first": first, "train": len(rows_train), "held_out": len(rows_held)})
+        counts = {"train": len(rows_train), "held_out": len(rows_held)}
+        record(settings.out, {"settings": asdict(settings), "first": first, **counts})
     started, recent = time.monotonic(), []
     bar = tqdm(range(first, settings.steps), initial=first, total=settings.steps, desc="training", mininterval=5,
                disable=not distributed.first())  # fmt: skip
@@ -222,21 +284,16 @@ def train(settings: Settings) -> Network:
         rng = np.random.default_rng([settings.seed, step])
         rows = rng.choice(rows_train, settings.batch, p=chance)
         batch = make_batch(images, people, others, rows, rng, mine)
-        recent.append(step_once(network, optimizer, batch, settings, learning_rate(step, settings.steps)))
-        follow(average, network, step)
+        rate = learning_rate(step, settings.steps)
+        recent.append(step_once(learner.network, learner.optimizer, batch, settings, rate))
+        follow(learner.average, learner.network, step)
         if (step + 1) % settings.watch_every and step + 1 < settings.steps:
             continue
-        entropy, oks, doubled = np.mean(recent, axis=0)
-        if not np.isfinite(entropy + oks + doubled):
-            raise FloatingPointError(f"the loss is no number after step {step}; {checkpoint} is from before")
+        told: dict[str, Any] = {**mean_losses(recent, step, checkpoint)}
         recent = []
-        if not distributed.first():
-            continue  # and wait in the next step
-        save(checkpoint, {"network": network.state_dict(), "average": average.state_dict(),
-                          "optimizer": optimizer.state_dict(), "step": step + 1})  # fmt: skip
-        report = watch(average, images, people, others, watched)  # in float32, as users run it
-        gain = float(np.mean([r["after"] - r["before"] for r in report.values()])) if report else float("nan")
-        bar.set_postfix(entropy=f"{entropy:.3f}", oks_loss=f"{oks:.3f}", gain=f"{gain:+.2f}")
-        record({"step": step + 1, "seconds": time.monotonic() - started, "entropy": float(entropy),
-                "oks_loss": float(oks), "doubled": float(doubled), "gain": gain, "held_out": report})  # fmt: skip
-    return average
+        if distributed.first():  # the others wait in the next step
+            told |= keep_and_watch(learner, step + 1, checkpoint, fare)
+            record(settings.out, {"step": step + 1, "seconds": time.monotonic() - started, **told})
+            shown = {name: f"{told[name]:.3f}" for name in ("entropy", "oks_loss")}
+            bar.set_postfix(shown, gain=f"{told['gain']:+.2f}")
+    return learner.average

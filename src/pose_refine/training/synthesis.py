@@ -1,9 +1,9 @@
 """Initial poses to train on: ground truth damaged on purpose, and real estimators' predictions, varied.
 
 The four kinds of damage are those of PoseRefiner (Fieraru et al. 2018): T1 shift, T2 switch, T3 neighbour, T4 removal,
-and its noise variant (extra false joints). The paper's exact ranges are not reproduced. Every function takes and
-returns (B, K, 2) float32 in image pixels, NaN where there is no joint, leaves its input as it is, and is drawn from
-`rng` alone.
+and its noise variant (extra false joints). The paper's exact ranges are not reproduced. The kinds of damage take and
+return (B, K, 2) float32 in image pixels, NaN where there is no joint; every function leaves its input as it is, and is
+drawn from `rng` alone.
 """
 
 from dataclasses import dataclass
