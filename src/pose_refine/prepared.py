@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from pose_refine import formats
-from pose_refine._types import AnyArray, Floats, Shape
+from pose_refine._types import AnyArray, Doubles, Floats, Shape
 from pose_refine.crops.geometry import where_to_cut
 from pose_refine.poses import Poses, Refinement
 from pose_refine.skeletons import (
@@ -106,12 +106,18 @@ def compare(initial: Poses, refined: Poses) -> Refinement:
     """What changed between two sets of poses of the same people."""
     after, before = (poses.keypoints.astype(np.float64) for poses in (refined, initial))  # where nothing overflows
     shift = np.minimum(np.hypot(*np.moveaxis(after - before, -1, 0)), np.finfo(np.float32).max)
-    y, present = after[..., 1], refined.present
-    height = np.where(present, y, -np.inf).max(1) - np.where(present, y, np.inf).min(1)
-    moved = np.nan_to_num(shift) > MOVED * np.maximum(height, 1)[:, None]
+    moved = np.nan_to_num(shift) > MOVED * heights_of(refined)[:, None]
     both = np.where(moved, "moved", "kept")
-    verdict = np.where(present, np.where(initial.present, both, "recovered"), "missing")
+    verdict = np.where(refined.present, np.where(initial.present, both, "recovered"), "missing")
     return Refinement(refined, initial, shift.astype(np.float32), verdict)
+
+
+def heights_of(poses: Poses) -> Doubles:
+    """(N,) height of the box of each person's joints, at least a pixel."""
+    y = poses.keypoints[..., 1].astype(np.float64)
+    extent = np.where(poses.present, y, -np.inf).max(1) - np.where(poses.present, y, np.inf).min(1)
+    heights: Doubles = np.maximum(extent, 1.0)
+    return heights
 
 
 def hand_back(

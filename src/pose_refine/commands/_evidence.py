@@ -11,6 +11,7 @@ from safetensors.torch import load, save
 from tqdm import tqdm
 
 from pose_refine._types import AnyArray
+from pose_refine.commands._pipeline import fingerprint
 from pose_refine.files.pose_files import write_whole
 from pose_refine.training.data import People
 from pose_refine.training.decision import Cases, Inputs, join_cases
@@ -32,7 +33,7 @@ class Evidence:
     def __init__(self, folder: Path, people: People, made_with: str, collect: Callable[[Inputs], list[Cases]]) -> None:
         self.folder, self.people, self.collect = folder, people, collect
         self._made_with = made_with
-        self._images = [f"{file.resolve()} {_version(file)}" for file in people.files]
+        self._images = [f"{file.resolve()} {fingerprint(file)}" for file in people.files]
 
     def __call__(self, inputs: Inputs) -> list[Cases]:
         """The cases of all inputs, with a progress bar."""
@@ -67,12 +68,6 @@ class Evidence:
         for values in (*(v[inputs.rows] for v in known), inputs.poses, inputs.others, inputs.shown, inputs.framed):
             told.update(np.ascontiguousarray(values).tobytes())
         return told.hexdigest()[:24]
-
-
-def _version(file: Path) -> str:
-    """What changes with a file's content."""
-    about = file.stat()
-    return f"{about.st_size} {about.st_mtime_ns}"
 
 
 def of_inputs(inputs: Inputs, rows: AnyArray) -> Inputs:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from pose_refine.commands._journal import Entry, Journal
 from pose_refine.commands._matching import list_files, match_files, matched, shown
-from pose_refine.commands._pipeline import Frame, Tally, backup_of, check_parent, fingerprint, refine_frames
+from pose_refine.commands._pipeline import Frame, Tally, backup_of, fingerprint, refine_frames
 from pose_refine.files.names import POSE_SUFFIXES
-from pose_refine.files.pose_files import copy_whole, digest, encode_poses, remove_partials, write_whole
+from pose_refine.files.pose_files import check_parent, copy_whole, digest, encode_poses, remove_partials, write_whole
 from pose_refine.refiner import Refiner
 
 log = logging.getLogger("pose_refine")

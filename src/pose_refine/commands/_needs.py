@@ -3,7 +3,7 @@
 import argparse
 import importlib
 
-EXTRAS = {"pycocotools": "eval", "onnx": "onnx", "onnxruntime": "onnx", "av": "video"}  # package to extra
+EXTRAS = {"pycocotools": "eval", "onnx": "onnx", "onnxruntime": "onnx"}  # package to extra
 
 
 def needed(arguments: argparse.Namespace) -> list[str]:

@@ -11,9 +11,10 @@ from typing import Any
 
 from pose_refine.commands._journal import Entry, Journal
 from pose_refine.commands._matching import images_in_order, match_names, matched
-from pose_refine.commands._pipeline import Frame, Tally, backup_of, check_parent, fingerprint, refine_frames
+from pose_refine.commands._pipeline import Frame, Tally, backup_of, fingerprint, refine_frames
 from pose_refine.files.pose_files import (
     check_free,
+    check_parent,
     copy_whole,
     digest,
     encode_poses,

@@ -76,12 +76,6 @@ def backup_of(poses: Path) -> Path:
     return path.with_name(f"{path.name}.backup")
 
 
-def check_parent(path: Path) -> None:
-    """Raises FileNotFoundError where the folder is not there in which `path` is to be."""
-    if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(f"no such folder: {path.absolute().parent}")
-
-
 def fingerprint(path: Path) -> str:
     """Size and time of a file; of one that is not there (a link to nowhere), words: reading it tells what is wrong."""
     try:

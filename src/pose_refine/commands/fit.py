@@ -19,7 +19,7 @@ from pose_refine.commands._common import Commands, add_overwrite, add_parser
 from pose_refine.commands._evidence import Evidence
 from pose_refine.commands._matching import match_names, matched
 from pose_refine.commands.errors import areas_of
-from pose_refine.files.pose_files import STREAM, write_whole
+from pose_refine.files.pose_files import STREAM, check_parent, write_whole
 from pose_refine.metrics.errors import assign
 from pose_refine.metrics.ground_truth import People as ImagePeople
 from pose_refine.metrics.matching import Pair, joints_in
@@ -134,8 +134,7 @@ def check_output(output: Path, overwrite: bool) -> None:
     if output.exists() and not (overwrite and (output / weights.CONFIG).is_file()):
         hint = "is no folder of weights" if overwrite else "exists; --overwrite replaces a folder of weights"
         raise FileExistsError(f"{output} {hint}")
-    if not output.absolute().parent.is_dir():
-        raise FileNotFoundError(f"no such folder: {output.absolute().parent}")
+    check_parent(output)
 
 
 def told_joints(pairs: Sequence[Pair]) -> AnyArray:

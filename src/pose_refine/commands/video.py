@@ -27,10 +27,11 @@ from pose_refine.commands._common import (
 )
 from pose_refine.commands._journal import Entry, Journal
 from pose_refine.commands._matching import shown
-from pose_refine.commands._pipeline import REDRAW, Tally, check_parent, describe, fingerprint
+from pose_refine.commands._pipeline import REDRAW, Tally, describe, fingerprint
 from pose_refine.commands._video_writer import VideoWriter
 from pose_refine.files.pose_files import (
     check_free,
+    check_parent,
     digest,
     encode_poses,
     read_input,

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, get_args
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from pose_refine._types import AnyArray, Bytes, PilImage
 from pose_refine.arguments import Color
 from pose_refine.files.opencv import told
 
-COLORS = ("rgb", "bgr")
+COLORS = get_args(Color)
 Image = AnyArray | torch.Tensor | PilImage | str | os.PathLike[str]
 
 

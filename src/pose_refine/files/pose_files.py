@@ -37,6 +37,11 @@ def check_free(path: Path, overwrite: bool) -> None:
         raise IsADirectoryError(f"{path} is a folder; expected the name of a file to write")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; use --overwrite to replace it")
+    check_parent(path)
+
+
+def check_parent(path: Path) -> None:
+    """Raises FileNotFoundError where the folder is not there in which `path` is to be."""
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"no such folder: {path.absolute().parent}")
 

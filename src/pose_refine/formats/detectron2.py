@@ -17,6 +17,7 @@ from pose_refine.skeletons import AnySkeleton
 
 FIELD = "pred_keypoints"
 EDGE = np.array([0.5, 0.5, 0.0], dtype=np.float32)
+EXPECTED = "Detectron2's Instances, or the predictor's dict with 'instances'"
 
 
 def instances_of(predictions: Any) -> Any:
@@ -41,9 +42,6 @@ def _empty(instances: Any) -> bool:
 
 def _array(instances: Any) -> AnyArray:
     return _tensor(instances).detach().float().cpu().numpy()
-
-
-EXPECTED = "Detectron2's Instances, or the predictor's dict with 'instances'"
 
 
 def matches(poses: Any) -> bool:

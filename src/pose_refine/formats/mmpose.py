@@ -176,11 +176,7 @@ def write(poses: Poses, like: Any, shape: object = None) -> Any:
 def _samples(after: Poses, before: Poses, samples: list[Any]) -> list[Any]:
     ends = np.cumsum([len(_of_sample(s)[0]) for s in samples])
     rows = [slice(end - len(_of_sample(s)[0]), end) for s, end in zip(samples, ends, strict=True)]
-    return [_sample(s, _some(after, r), _some(before, r)) for s, r in zip(samples, rows, strict=True)]
-
-
-def _some(poses: Poses, rows: slice) -> Poses:
-    return Poses(poses.keypoints[rows], poses.scores[rows], poses.skeleton)
+    return [_sample(s, after[r], before[r]) for s, r in zip(samples, rows, strict=True)]
 
 
 def _sample(sample: Any, after: Poses, before: Poses) -> Any:

@@ -7,16 +7,17 @@ import platform
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TypeGuard
+from typing import TypeGuard, get_args
 
 import torch
 
+from pose_refine.arguments import Backend
 from pose_refine.nn import onnx_model, weights
 from pose_refine.nn.model import Model
 from pose_refine.nn.network import largest_layer
 from pose_refine.nn.onnx_model import OnnxModel
 
-BACKENDS = ("torch", "onnx")
+BACKENDS = get_args(Backend)
 # Bytes: so large may a batch make the largest of a network's layers on CPUs, or a crop a core, if more. Larger ones
 # glibc hands back to the system, to be faulted in anew each time (DEFAULT_MMAP_THRESHOLD_MAX, mallopt(3)), if it is
 # not told to keep them.

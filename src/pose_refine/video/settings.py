@@ -1,14 +1,15 @@
 """What a video is refined with."""
 
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
 from pose_refine.arguments import Mode, Smooth, believed, integer
 from pose_refine.skeletons import AnySkeleton
 
-MODES = ("map", "mota")
-FILTERS = (None, "one_euro", "zero_phase")
+MODES = get_args(Mode)
+FILTERS = (None, *get_args(Smooth))
 AHEAD = 8  # frames
 LOOKS_AGAIN = 0.05  # of the people: what the second looks may cost
 SURE = 0.7  # PoseRefiner's threshold for tracking (Fieraru et al. 2018)

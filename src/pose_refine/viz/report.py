@@ -20,6 +20,7 @@ from pose_refine.files.images import read_image
 from pose_refine.files.opencv import told
 from pose_refine.files.pose_files import write_whole
 from pose_refine.poses import Poses, Refinement
+from pose_refine.prepared import heights_of
 from pose_refine.skeletons import get_skeleton
 from pose_refine.viz.pages import number, render, spoken
 from pose_refine.viz.pictures import GUESS, LEFT, MIDDLE, RIGHT, before_and_after
@@ -157,14 +158,6 @@ def write_report(
     cards = [shown for _, shown in sorted(worst, reverse=True)]
     write_whole(Path(path), page(title, totals, cards).encode(errors="backslashreplace"))
     return totals
-
-
-def heights_of(poses: Poses) -> NDArray[np.float64]:
-    """(N,) height of the box of each person's joints, at least a pixel, as for a Refinement's verdicts."""
-    y = poses.keypoints[..., 1].astype(np.float64)
-    extent = np.where(poses.present, y, -np.inf).max(1) - np.where(poses.present, y, np.inf).min(1)
-    heights: NDArray[np.float64] = np.maximum(extent, 1.0)
-    return heights
 
 
 def shares_of(result: Refinement) -> NDArray[np.float64]:
