@@ -16,9 +16,8 @@ from pose_refine.crops.geometry import OTHERS, crop_boxes, crop_matrices, far_of
 from pose_refine.crops.on_device import Levels, upload
 
 ON_HOST = ("cpu", "mps")  # devices for which OpenCV cuts
-LARGE = (
-    1 << 26
-)  # bytes: larger images stay on the host, so that they need no more of a device's memory than their crops
+# Bytes: larger images stay on the host, so that they need no more of a device's memory than their crops.
+LARGE = 1 << 26
 
 
 class Picture:

@@ -1,7 +1,8 @@
-"""OpenPose's JSON, and what other tools write in its layout: the number of joints tells BODY_25 (or BODY_25B, told by
-   geometry), COCO-18, MPI-15, HALPE_26 and others. Coordinates are pixels (--keypoint_scale 0, OpenPose's default).
-   Those of --keypoint_scale 3 and 4, in [0, 1] and [-1, 1], are refused; those of 1 and 2 cannot be told from pixels of
-   the image, and are as wrong.
+"""OpenPose's JSON, and what other tools write in its layout.
+
+The number of joints tells BODY_25 (or BODY_25B, told by geometry), COCO-18, MPI-15, HALPE_26 and others. Coordinates
+are pixels (--keypoint_scale 0, OpenPose's default). Those of --keypoint_scale 3 and 4, in [0, 1] and [-1, 1], are
+refused; those of 1 and 2 cannot be told from pixels of the image, and are as wrong.
 
 People whose body list is empty (hands or face only) have no joints here, and stay as they are.
 

@@ -1,9 +1,10 @@
 """Ultralytics' `Results` of a pose model (YOLO-pose), or the list of one that predict gives. Never imported.
 
 A joint is missing where x and y are 0: so Ultralytics marks those that it is not sure of. `conf` may be None. Nobody is
-`data` of shape (1, 0, 51), or whatever has no numbers. Boxes,
-masks, names and speed stay; track ids are the people's ids. Coordinates are taken as they are: where a pixel's centre
-lies is not documented. Source: https://docs.ultralytics.com/reference/engine/results/
+`data` of shape (1, 0, 51), or whatever has no numbers. Boxes, masks, names and speed stay; track ids are the people's
+ids. Coordinates are taken as they are: where a pixel's centre lies is not documented.
+
+Source: https://docs.ultralytics.com/reference/engine/results/
 """
 
 from copy import copy

@@ -69,7 +69,8 @@ def find(source: str | os.PathLike[str] | None, revision: str | None = None) -> 
     """The folder that holds `source`'s weights, fetched from the hub if need be.
 
     Args:
-        source: A name in NAMES (None: DEFAULT), all of the embedded weights, a folder, "org/name" or "hf://org/name[@revision]".
+        source: A name in NAMES, None for DEFAULT (both mean the embedded weights); a folder; or "org/name" or
+            "hf://org/name[@revision]" on the hub.
         revision: Branch, tag or commit on the hub.
 
     Returns:
@@ -95,7 +96,8 @@ def find(source: str | os.PathLike[str] | None, revision: str | None = None) -> 
         raise FileNotFoundError(f"this installation lacks its weights: neither in {EMBEDDED} nor {REPOSITORY}")
     if not os.path.isdir(text):  # noqa: PTH112  # of a name that no file can have it is False, and no error
         raise FileNotFoundError(
-            f"no weights at {text[:200]!r}: expected a folder, one of {', '.join(NAMES)}, 'org/name' or 'hf://org/name[@revision]'"
+            f"no weights at {text[:200]!r}: expected a folder, one of {', '.join(NAMES)}, 'org/name' or "
+            "'hf://org/name[@revision]'"
         )
     return Path(text)
 

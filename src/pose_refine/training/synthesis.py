@@ -180,10 +180,8 @@ EXCHANGED = 0.04  # and of all samples, those with up to half a pose on the near
 POSELESS = 0.18  # and of all samples, those that show no pose map at all
 ALONE, UNSEEN = 0.25, 0.15  # shares of samples that are shown nobody else; and of the others, not found by anyone
 TWICE = 0.05  # share of samples with the same person a second time among the others, as detectors do
-BELIEVED = (
-    (0.3, 0.8),
-    (0.1, 0.9),
-)  # at these mean similarities to the truth a pose is believed in these shares of samples
+# At these mean similarities to the truth a pose is believed in these shares of samples.
+BELIEVED = ((0.3, 0.8), (0.1, 0.9))
 REACH = np.float32(0.35)  # of sqrt(area): how near another person's joint must be to be mistaken for one's own
 
 

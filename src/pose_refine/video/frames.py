@@ -26,7 +26,7 @@ from pose_refine.poses import Poses
 
 log = logging.getLogger("pose_refine")
 Frames = str | os.PathLike[str] | Iterable[Image | None]
-Frame = tuple[Bytes | None, Color]  # an image, None where it does not decode, and the order of its channels
+Decoded = tuple[Bytes | None, Color]  # an image, None where it does not decode, and the order of its channels
 END: Any = object()
 BROKEN = 30  # frames in a row that fail: the end of a file, too, looks like that
 READ_AHEAD = 4  # frames of a file that are decoded before they are wanted
@@ -36,7 +36,7 @@ def is_path(value: Any) -> TypeGuard[str | os.PathLike[str]]:
     return isinstance(value, (str, os.PathLike))
 
 
-def read_frames(frames: Frames, color: Color = "rgb", rotated: bool = True) -> Generator[Frame, None, None]:
+def read_frames(frames: Frames, color: Color = "rgb", rotated: bool = True) -> Generator[Decoded, None, None]:
     """Every frame in turn, and the order of its channels; a path that leads nowhere is told at once.
 
     Args:
@@ -63,7 +63,7 @@ def read_frames(frames: Frames, color: Color = "rgb", rotated: bool = True) -> G
     return _ahead(_decode(path, open_video(path) if rotated else open_video(path, False)))
 
 
-def _ahead(frames: Generator[Frame, None, None]) -> Generator[Frame, None, None]:
+def _ahead(frames: Generator[Decoded, None, None]) -> Generator[Decoded, None, None]:
     """The same frames, decoded in a thread while what came before is worked on; at most READ_AHEAD are held."""
     with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool, closing(frames):
         waiting: deque[Future[Any]] = deque()
@@ -79,12 +79,12 @@ def _ahead(frames: Generator[Frame, None, None]) -> Generator[Frame, None, None]
             pool.shutdown(cancel_futures=True)
 
 
-def _read_all(frames: Iterable[Image | None], color: Color) -> Generator[Frame, None, None]:
+def _read_all(frames: Iterable[Image | None], color: Color) -> Generator[Decoded, None, None]:
     for index, image in enumerate(frames):
         yield _read_one(index, image, color)
 
 
-def _read_one(index: int, image: Image | None, color: Color) -> Frame:
+def _read_one(index: int, image: Image | None, color: Color) -> Decoded:
     if image is None:
         return None, color
     try:
@@ -106,7 +106,7 @@ def open_video(path: Path, rotated: bool = True) -> cv2.VideoCapture:
     return capture
 
 
-def _decode(path: Path, capture: cv2.VideoCapture) -> Generator[Frame, None, None]:
+def _decode(path: Path, capture: cv2.VideoCapture) -> Generator[Decoded, None, None]:
     """A frame that fails is a broken one if a good one follows; if none does, the file ends there."""
     count, broken = 0, 0
     said = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -207,7 +207,7 @@ def pair(frames: Frames, poses: Any, color: Color = "rgb", first: int = 0) -> It
     return _pair_in_order(images, poses)
 
 
-def _pair_by_index(images: Iterable[Frame], known: dict[int, Any]) -> Iterator[tuple[Bytes | None, str, Any]]:
+def _pair_by_index(images: Iterable[Decoded], known: dict[int, Any]) -> Iterator[tuple[Bytes | None, str, Any]]:
     count = -1
     for count, (image, order) in enumerate(images):
         given = known.get(count)
@@ -217,7 +217,7 @@ def _pair_by_index(images: Iterable[Frame], known: dict[int, Any]) -> Iterator[t
         raise ValueError(f"poses for frame {late[0]} and {len(late) - 1} more, but there are {count + 1} frames")
 
 
-def _pair_in_order(images: Iterable[Frame], poses: Iterable[Any]) -> Iterator[tuple[Bytes | None, str, Any]]:
+def _pair_in_order(images: Iterable[Decoded], poses: Iterable[Any]) -> Iterator[tuple[Bytes | None, str, Any]]:
     for count, (read, given) in enumerate(zip_longest(images, poses, fillvalue=END)):
         if read is END:
             raise ValueError(f"poses for more frames than the {count} that there are")
