@@ -128,7 +128,7 @@ class Refiner:
 
         Args:
             image: uint8 (H, W, 3) array or tensor, a PIL image, or a path.
-            poses: What an estimator gave for this image, Poses, or a path to JSON; the README lists the formats.
+            poses: What an estimator gave for this image, Poses, or a path to JSON; docs/formats.md lists them.
             skeleton: Which joints these are, where the format and their number do not say.
             format: Name of the format (a key of `pose_refine.formats.FORMATS`); by default it is recognised.
             to: Skeleton to convert the result to; then an array (or Poses) comes back.

@@ -1,4 +1,4 @@
-"""Crops cut on the device where the network runs: what `crops.cut_crops` does, without the CPU's work a person."""
+"""Crops cut on the device where the network runs: what `cutting.cut_crops` does, without the CPU's work a person."""
 
 import numpy as np
 import torch

@@ -2,9 +2,9 @@
 
 A list of dicts, one a person: "image", "joints" (16 pairs), "joints_vis", and more. Coordinates count pixels from 1, as
 MATLAB does: their (1, 1) is (0, 0) here. A joint that nobody labelled is (-1, -1) or (0, 0); one with other coordinates
-is there, whatever its flag. (In `people.py`, as for MPII's toolkit, one with flag 1 is there anyway.) There is no place
-for scores: a joint that was missing is written, with flag 1, only if it is more likely right than not. Flags of the
-others stay.
+is there, whatever its flag. (In `metrics/ground_truth.py`, as for MPII's toolkit, one with flag 1 is there anyway.)
+There is no place for scores: a joint that was missing is written, with flag 1, only if it is more likely right than
+not. Flags of the others stay.
 
 Layouts: https://github.com/leoxiaobin/deep-high-resolution-net.pytorch/blob/master/lib/dataset/mpii.py (JSON, from 1)
   https://github.com/bearpaw/pytorch-pose/blob/master/miscs/gen_mpii.m (the .mat's RELEASE structure)

@@ -204,7 +204,7 @@ def check_one_image(images: Iterable[object], what: str) -> None:
     if len(names) > 1:
         raise ValueError(
             f"{what}: expected one image's people, got {len(names)} images: {', '.join(names[:3])} ...; "
-            "formats.documents.frames, or the command pose-refine folder, takes such files apart"
+            "formats.common.documents.frames, or the command pose-refine folder, takes such files apart"
         )
 
 
