@@ -69,8 +69,8 @@ def prepare_poses(given: Poses, to: AnySkeleton | None, shape: tuple[int, int]) 
 
 def warn_of_strangers(given: Poses, shape: tuple[int, int]) -> None:
     """Tell of people none of whose joints lies in the image: the poses are another image's, or its of another size."""
-    inside = ((given.keypoints >= -0.5) & (given.keypoints <= np.array(shape[::-1]) - 0.5)).all(-1)
-    strangers = np.flatnonzero(given.present.any(1) & ~inside.any(1))
+    beyond = (given.keypoints < -0.5) | (given.keypoints > np.array(shape[::-1]) - 0.5)
+    strangers = np.flatnonzero(given.present.any(1) & (beyond.any(-1) | ~given.present).all(1))
     if len(strangers):
         who = f"person {strangers[0]} lies" if len(strangers) == 1 else f"{len(strangers)} of {len(given)} people lie"
         warn(f"{who} wholly outside the image of {shape[1]} x {shape[0]} pixels; are the poses of one of another size?")
