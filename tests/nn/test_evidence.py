@@ -23,7 +23,7 @@ from pose_refine.skeletons import NETWORK
 # Columns of the features, of the first of several.
 PEAK, SUPPORT, FOUND_ALONE, ALONE_FOUND = 1, 4, 8, 11
 DISTANCE, NEAR, NEAR_OTHERS = 16, 22, 25
-TAKEN, KEPT, DETAIL, TWIN, WHOLE, WHOLE_PEAK, WHOLE_KEPT, VIEWS = 28, 32, 33, 34, 38, 44, 47, 48
+TAKEN, KEPT, DETAIL, TWIN, WHOLE, WHOLE_PEAK, WHOLE_KEPT, VIEWS, MPII = 28, 32, 33, 34, 38, 44, 47, 48, 49
 CLAIMED, FOUND, AGREED, ALONE = range(HYPOTHESES)
 
 
@@ -39,6 +39,16 @@ def test_evidence_of_a_claim_that_is_right():
     torch.testing.assert_close(evidence.places[:, FOUND], spread_pose(), atol=0.5, rtol=0)
     torch.testing.assert_close(evidence.features[..., SUPPORT], evidence.features[..., PEAK], atol=0.1, rtol=0)
     assert (evidence.features[..., NEAR] > 0.99).all()
+
+
+def test_evidence_tells_whose_labels_are_meant():
+    """Nothing else in it depends on that."""
+    logits, initial = logits_of(spread_pose(2)), spread_pose(2)
+    prompt = prompt_of(initial)._replace(mpii=torch.tensor([False, True]))
+    as_coco = evidence_of(logits, initial).features
+    mixed = gather_evidence(logits.expand(3, *logits.shape), prompt, 1).features
+    assert mixed[..., MPII].tolist() == [[0.0] * 19, [1.0] * 19]
+    assert torch.equal(mixed[..., :MPII], as_coco[..., :MPII])
 
 
 def test_evidence_of_a_claim_that_is_wrong():
@@ -133,9 +143,9 @@ def test_evidence_compares_what_is_found_with_the_pose_and_without():
 
 def test_evidence_tells_how_many_views_there_were():
     logits, prompt = logits_of(spread_pose(2)).expand(3, -1, -1, -1, -1), prompt_of(spread_pose(2))
-    told = [gather_evidence(logits, prompt, views).features[..., VIEWS:] for views in range(1, MOST_VIEWS + 1)]
+    told = [gather_evidence(logits, prompt, views).features[..., VIEWS] for views in range(1, MOST_VIEWS + 1)]
     for found, expected in zip(told, (0.0, 1.0), strict=True):
-        assert torch.equal(found, torch.full((2, 19, 1), expected))
+        assert torch.equal(found, torch.full((2, 19), expected))
 
 
 DETAILS = {1.0: 0, 3.0: 0, 0.5: -0.2, 0.25: -0.4, 2.0**-MOST_SHRUNK: -1, 1e-4: -1}

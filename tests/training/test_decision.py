@@ -28,6 +28,7 @@ from pose_refine.training.decision import (
     join_cases,
     look_closer,
     mirrored,
+    spread_of,
     without_neck,
 )
 
@@ -73,6 +74,14 @@ def fitted():
 
 
 @torch.no_grad()
+def test_what_is_yes_or_no_is_not_blurred():
+    features = torch.rand(50, 19, 3)
+    features[..., 1] = (features[..., 1] > 0.5).float()
+    spread = spread_of(features)
+    assert spread[1] == 0
+    torch.testing.assert_close(spread[[0, 2]], features[..., [0, 2]].flatten(0, 1).std(0))
+
+
 def test_it_learns_whom_to_believe(fitted):
     cases, _, kind = made_up_cases(seed=1)  # people that it was not fitted to
     quality, weight, _ = fitted(cases.features)

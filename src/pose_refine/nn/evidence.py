@@ -26,7 +26,7 @@ GIVEN = 0  # of what the decision sees of a joint: whether the pose claims it
 MOST_VIEWS = 2  # of a crop: with the pose, and its mirror image without
 HYPOTHESES = 4  # where a joint may be: claimed, found, agreed upon by what is found with and without the claim, alone
 AGREEMENT = 2  # which of these is the one agreed upon
-EVIDENCE = 49  # numbers a joint that the decision sees
+EVIDENCE = 50  # numbers a joint that the decision sees
 FAR = 10.0  # OKS units: further apart is the same to the decision
 MOST_SHRUNK = 5.0  # a person is seen at 1 / 2 ** 5 of the crop's resolution at least
 
@@ -54,6 +54,7 @@ class Evidence:
             10  means over the person's joints: of the 6 similarities, of the 3 peaks' masses, and of the claim to what
                 was shown
             1   whether there were two views
+            1   whether the joints are meant as MPII's: its labels are other people's, and as exact as these
     """
 
     places: Tensor
@@ -162,6 +163,7 @@ def gather_evidence(logits: Tensor, prompt: Prompt, views: int) -> Evidence:
         *mean_over_joints(peak, torch.ones_like(given)),
         mean_over_joints(kept, given),
         torch.full_like(given, float(views > 1)),
+        prompt.mpii.to(given.dtype)[:, None].expand_as(given),
     ]
     return Evidence(places, torch.stack(features, -1))
 

@@ -35,12 +35,13 @@ from pose_refine.training.synthesis import (
 
 DRAWS = 2  # damaged poses a held-out person, beside every estimator's own
 EXACT = 2  # how often perfect poses are drawn: else those who are fitted on weak estimators spoil the best
-SOME = 160  # people of each kind of initial pose
+SOME = 480  # people of each kind of initial pose
 SPOILT = 2.5  # what a right joint's lost similarity counts beside a wrong one's gain
 # Logits by which a claim counts more in averages while these are fitted than when they are used. SPOILT teaches to keep
 # half of every near miss; this gives up fewer good joints than a smaller SPOILT (tests/benchmarks/experiments.md).
 ADVANCE = 1.5
 STEPS, BATCH, RATE = 1500, 256, 2e-3
+JITTER = 0.15  # standard deviations by which evidence is blurred while a decision is fitted: held-out people are few
 COARSE = (8, 4, 16, 2)  # what cannot be seen must be left alone: to 1 / that of their size images are shrunk
 
 
@@ -244,9 +245,12 @@ def fit(
     optimizer = torch.optim.AdamW(decision.parameters(), lr=rate, weight_decay=1e-3)
     annealed = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, schedule or steps)
     cases = join_cases([cases, mirrored(cases)])
+    spread = spread_of(cases.features)
     decision.train()
     for step in tqdm(range(steps), desc="decision", mininterval=5):
-        loss = loss_of(decision, some_of(cases, torch.randint(len(cases.features), (BATCH,))))
+        drawn = some_of(cases, torch.randint(len(cases.features), (BATCH,)))
+        blurred = drawn.features + JITTER * spread * torch.randn_like(drawn.features)
+        loss = loss_of(decision, replace(drawn, features=blurred))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -254,6 +258,13 @@ def fit(
         if after is not None:
             after(step + 1)
     decision.eval()
+
+
+def spread_of(features: Tensor) -> Tensor:
+    """Standard deviation of each number of evidence (C, K, EVIDENCE); 0 for those that are yes or no, (EVIDENCE,)."""
+    flat = features.flatten(0, 1)
+    yes_or_no = ((flat == 0) | (flat == 1)).all(0)
+    return flat.std(0) * ~yes_or_no
 
 
 def loss_of(decision: Decision, cases: Cases) -> Tensor:
