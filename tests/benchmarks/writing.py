@@ -53,9 +53,10 @@ def rounded(value: Any) -> Any:
 
 
 def table(head: list[str], rows: list[list[Any]]) -> str:
-    """Markdown; floats with one digit, what was not measured (None) as a dash."""
-    cells = [[shown(c) for c in row] for row in rows]
-    lines = [head, ["---"] * len(head), *cells]
+    """Markdown; floats with one digit, what was not measured (None) as a dash, and no column where nothing was."""
+    columns = [n for n in range(len(head)) if not rows or any(row[n] is not None for row in rows)]
+    cells = [[shown(row[n]) for n in columns] for row in rows]
+    lines = [[head[n] for n in columns], ["---"] * len(columns), *cells]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

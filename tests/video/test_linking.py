@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pose_refine.skeletons import SIGMAS
-from pose_refine.video.linking import Linker, assign, box, iou, oks, similarity
+from pose_refine.video.linking import LASTING, Linker, assign, box, iou, oks, parts, similarity
 
 FPS = 10.0  # people are forgotten after 10 frames
 
@@ -92,3 +92,32 @@ def test_a_person_without_joints_gets_a_new_identity_and_takes_nobodys():
     assert linker.link(0, people(0), [None]) == [1]
     assert linker.link(1, nobody, [None]) == [2]
     assert linker.link(2, people(0), [None]) == [1]
+
+
+def track(*places):
+    return people(*[(x, 0.0) for x in places])
+
+
+TRACKS = {
+    "walking": (range(0, 200, 10), [0] * 20),
+    "exchanged with somebody else": ([0] * 8 + [300] * 8, [0] * 8 + [1] * 8),
+    "exchanged, and back": ([0] * 5 + [300] * 5 + [0] * 5, [0] * 5 + [1] * 5 + [2] * 5),
+    "wrong for some frames": ([0] * 6 + [300] * (LASTING - 1) + [0] * 6, [0] * (11 + LASTING)),
+    "wrong at the end, where nobody knows": ([0] * 6 + [300] * (LASTING - 1), [0] * (5 + LASTING)),
+    "short": ([0, 300], [0, 0]),
+    "running": (range(0, 1000, 50), [0] * 20),
+}
+
+
+@pytest.mark.parametrize("name", TRACKS)
+def test_a_track_is_torn_where_it_goes_on_elsewhere(name):
+    places, expected = TRACKS[name]
+    assert parts(track(*places)) == expected
+
+
+def test_nobody_is_linked_across_a_cut():
+    linker = Linker(FPS)
+    assert linker.link(0, people(0), [None]) == [1]
+    linker.forget()
+    assert linker.link(1, people(0), [None]) == [2]
+    assert linker.link(2, people(0), [None]) == [2]

@@ -107,6 +107,37 @@ def test_fast_motion_is_not_blurred(smooth):
     assert np.abs(out[..., :2] - poses[..., :2])[6:].max() < (4 if smooth == "one_euro" else 1)
 
 
+def beside(*shifts):
+    """(20, 1, 17, 3) each: people half as large who stand still, so far beside the middle."""
+    small = moving(20, step=0)
+    small[..., :2] = 100 + (small[..., :2] - 100) / 2
+    return [small + np.float32([shift, 0, 0]) for shift in shifts]
+
+
+def test_a_cut_ends_everybodys_track():
+    """Somebody else stands nearly where somebody stood."""
+    (first, second) = beside(0, 12)
+    frames = [np.full_like(IMAGE, 40) for _ in range(20)]
+    for n, image in enumerate(frames):
+        image[:100] = 200 if n < 9 else 40
+        image[:, :100] += 0 if n < 9 else 160
+    poses = list(np.concatenate([first[:9], second[9:]]))
+    found = list(Obedient().analyze_video(frames, poses, smooth="zero_phase"))
+    assert [r.poses.ids for r in found] == [[1]] * 9 + [[2]] * 11
+    for refined, pose in zip(found, poses, strict=True):
+        assert np.abs(refined.poses.keypoints - pose[..., :2]).max() < 0.05
+
+
+@pytest.mark.parametrize("before", [[1, 2], None], ids=["exchanged", "not known before, and spelt as ours"])
+def test_people_whom_a_tracker_exchanges_stay_where_they_are(before):
+    poses = np.concatenate(beside(-50, 50), axis=1)
+    ids = [before] * 9 + [[2, 1]] * 11
+    found = list(Obedient().analyze_video([IMAGE] * 20, list(poses), ids=ids, smooth="zero_phase"))
+    assert [r.poses.ids for r in found] == [[1, 2]] * 9 + [[2, 1]] * 11
+    for refined, pose in zip(found, poses, strict=True):
+        assert np.abs(refined.poses.keypoints - pose[..., :2]).max() < 0.05
+
+
 @pytest.mark.parametrize("length", [1, 2, 3])
 def test_sides_exchanged_for_some_frames_come_back(length):
     poses = moving(24)
@@ -205,7 +236,7 @@ def test_a_live_camera_waits_for_nothing():
 
 def test_people_come_and_go_and_an_empty_frame():
     poses = [moving(1)[0], np.empty((0, 17, 3), np.float32), np.repeat(moving(1)[0], 2, 0), None]
-    poses[2][1, :, 0] += 500
+    poses[2][1, :, 0] += 90
     out = list(Obedient().analyze_video([IMAGE] * 4, poses))
     assert [r.poses.ids for r in out] == [[1], [], [1, 2], []]
     assert [len(r.poses) for r in out] == [1, 0, 2, 0]

@@ -10,6 +10,7 @@ from pose_refine.crops.bodies import likeness
 from pose_refine.skeletons import SIGMAS
 
 LEAST = 0.1  # similarity from which on two poses may be one person's
+LASTING = 3  # frames for which somebody is less alike: trackers exchange people; fewer are an estimator's error
 FORGET = 1.0  # seconds after which somebody who is gone comes back as somebody new
 
 
@@ -52,6 +53,10 @@ class Linker:
                 self._poses[out[n]] = index, poses[n]
         return out
 
+    def forget(self) -> None:
+        """At a cut: nobody is linked to anybody who was there before."""
+        self._poses.clear()
+
     def _match(self, poses: Floats) -> list[tuple[int, Any]]:
         keys = [k for k in self._poses if str(k) not in self._used]
         if not keys:
@@ -64,6 +69,22 @@ class Linker:
             self._next += 1
         self._next += 1
         return self._next - 1
+
+
+def parts(poses: Floats) -> list[int]:
+    """Where a track has to be torn: the number of the part that each of its frames belongs to, from 0.
+
+    A tracker that exchanges two people calls both by the other's name from then on. What was one person's tells nothing
+    of the other: where all of LASTING frames are unlike all of those before.
+
+    Args:
+        poses: (T, 19, 2) of one track in the order of its frames, image pixels, NaN where missing.
+    """
+    alike = similarity(poses, poses)
+    torn = [False] * len(poses)
+    for t in range(LASTING, len(poses) - LASTING + 1):
+        torn[t] = bool(alike[t - LASTING : t, t : t + LASTING].max() < LEAST)
+    return [int(n) for n in np.cumsum(torn)]
 
 
 def assign(alike: AnyArray, least: float) -> list[tuple[int, int]]:

@@ -27,8 +27,9 @@ from pose_refine.poses import Poses, Refinement, identity
 from pose_refine.prepared import compare, finish, hand_back, prepare_poses
 from pose_refine.skeletons import NETWORK, RIVALS, AnySkeleton, get_skeleton, known_joints, like_a_body
 from pose_refine.video.frames import END, Frames, frame_rate, pair
-from pose_refine.video.linking import Linker
+from pose_refine.video.linking import Linker, parts
 from pose_refine.video.settings import AHEAD, Settings
+from pose_refine.video.shots import shots
 from pose_refine.video.smoothing import OneEuro, robust_fit, steady, unit_of, width_of
 from pose_refine.video.stages import JOINTS, Asked, Frame, FramePredictor, Pair
 
@@ -168,13 +169,15 @@ def chunks(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
 
 
 def link(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
-    """Identities for people without, and tracks.
+    """Identities for people without, and tracks, which end with their shot.
 
     An identity that occurs twice in a frame tells nobody apart, and is no identity from then on.
     """
-    linker, doubted = Linker(fps), set[str]()
-    for frame in frames:
-        before = len(doubted)
+    linker, doubted, last = Linker(fps), set[str](), 0
+    for shot, frame in shots(frames):
+        if shot > last:
+            linker.forget()
+        before, last = len(doubted), shot
         frame.ids = told_apart(frame.ids, doubted)
         if doubted and not before:
             log.warning(
@@ -186,7 +189,8 @@ def link(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
         poses = np.full((len(frame.ids), JOINTS, 2), np.nan, np.float32)
         poses[frame.prepared.rows] = frame.best()
         frame.ids = linker.link(frame.index, poses, frame.ids, doubted)
-        frame.tracks = [repr(frame.ids[row]) for row in frame.prepared.rows]
+        # ours and a tracker's may be spelt alike, and one person's may be another's in the next shot
+        frame.tracks = [(shot, frame.new[row], repr(frame.ids[row])) for row in frame.prepared.rows]
         yield frame
 
 
@@ -219,6 +223,20 @@ def settle(predictor: FramePredictor, frames: Iterable[Frame], settings: Setting
             frame.image = None  # it is large
 
 
+def torn(frames: Sequence[Frame]) -> list[list[Hashable]]:
+    """The names of each frame's tracks, and of which of their `linking.parts` it is."""
+    where: dict[Hashable, list[tuple[int, int]]] = {}
+    for t, frame in enumerate(frames):
+        for row, name in enumerate(frame.tracks):
+            where.setdefault(name, []).append((t, row))
+    best = [frame.best() for frame in frames]
+    names: list[list[Hashable]] = [list(frame.tracks) for frame in frames]
+    for name, places in where.items():
+        for (t, row), part in zip(places, parts(np.stack([best[t][row] for t, row in places])), strict=True):
+            names[t][row] = (name, part)
+    return names
+
+
 class Tracks:
     """The people of some frames, one column each.
 
@@ -232,9 +250,9 @@ class Tracks:
     """
 
     def __init__(self, frames: list[Frame], width: float) -> None:
-        names: dict[Hashable, int] = {}
         self.frames, self._width = frames, width
-        self.columns = [[names.setdefault(name, len(names)) for name in frame.tracks] for frame in frames]
+        names: dict[Hashable, int] = {}
+        self.columns = [[names.setdefault(name, len(names)) for name in tracks] for tracks in torn(frames)]
         self._count = len(names)
 
     def fit(self) -> tuple[Floats, AnyArray, AnyArray, Floats]:
