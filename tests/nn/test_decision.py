@@ -9,6 +9,7 @@ from pose_refine.nn.decision import MARGINS, TRUST, Decision, blend, margin
 from pose_refine.nn.evidence import (
     EVIDENCE,
     HYPOTHESES,
+    THEIRS,
 )
 
 USUAL = torch.tensor([TRUST])
@@ -47,6 +48,20 @@ BLENDS = {  # places, quality, weight, expected x
     "close together: by weight": ((80, 82, 81, 82), (0.3, 0.9, 0.3, 0.3), (3, 0, 0, 0), (80.1, 80.3)),
     "two close, two far": ((80, 81, 180, 200), (0.8, 0.8, 0.7, 0.7), (0, 0, 9, 9), (80.4, 80.51)),
 }  # fmt: skip
+
+
+def test_whose_labels_are_meant_moves_scores_alone():
+    torch.manual_seed(0)
+    decision, features = Decision(19).eval(), torch.rand(2, 19, EVIDENCE)
+    torch.nn.init.normal_(decision.theirs)
+    told = []
+    for theirs in (0.0, 1.0):
+        features[..., THEIRS] = theirs
+        told.append(decision(features))
+    (quality, weight, right), (as_mpii, weight_as_mpii, right_as_mpii) = told
+    assert torch.equal(quality, as_mpii)
+    assert torch.equal(weight, weight_as_mpii)
+    torch.testing.assert_close(right_as_mpii, right + decision.theirs)
 
 
 @pytest.mark.parametrize(("given", "expected"), [(1.0, 20), (0.0, 150)], ids=["claimed", "missing"])

@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from pose_refine.nn.evidence import EVIDENCE, HYPOTHESES, near, oks_distance
+from pose_refine.nn.evidence import EVIDENCE, HYPOTHESES, THEIRS, near, oks_distance
 
 TRUST = 0.5  # how far initial poses are believed where nobody says, in [0, 1]
 # Trust -> so much better a place far from the claim must be, in expected similarity, for good joints to stay good: at 0
@@ -19,22 +19,24 @@ class Decision(nn.Module):
     likely the result is right.
 
     A person's joints see each other's evidence: that sides are exchanged, or half a pose is a neighbour's, shows in
-    several joints at once.
+    several joints at once. Whose labels are meant counts for how likely that is alone: MPII's are other people's, and less
+    or more exact, which is no reason to believe a claim.
     """
 
     def __init__(self, joints: int, width: int = 48) -> None:
         super().__init__()
-        self.read = nn.Linear(EVIDENCE + joints, width)
+        self.read = nn.Linear(EVIDENCE - 1 + joints, width)
         self.mix = nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0.1, batch_first=True, norm_first=True)
         self.out = nn.Linear(width, 2 * HYPOTHESES + 1)
+        self.theirs = nn.Parameter(torch.zeros(joints))  # by so many logits more likely right, as MPII means it
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of features (B, K, EVIDENCE) logits of: each hypothesis's similarity to the truth (B, HYPOTHESES, K), its
         weight (B, HYPOTHESES, K), and being right (B, K)."""
         joint = torch.eye(features.shape[1], device=features.device).expand(features.shape[0], -1, -1)
-        y: Tensor = self.out(self.mix(self.read(torch.cat([features, joint], -1))))
+        y: Tensor = self.out(self.mix(self.read(torch.cat([features[..., :THEIRS], joint], -1))))
         quality, weight, right = torch.split(y.transpose(1, 2), [HYPOTHESES, HYPOTHESES, 1], 1)
-        return quality, weight, right[:, 0]
+        return quality, weight, right[:, 0] + self.theirs * features[..., THEIRS]
 
 
 def margin(trust: Tensor) -> Tensor:

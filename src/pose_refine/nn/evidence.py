@@ -23,6 +23,7 @@ from pose_refine.nn.encoding import (
 from pose_refine.nn.network import Network, meant
 
 GIVEN = 0  # of what the decision sees of a joint: whether the pose claims it
+THEIRS = -1  # and whether it is meant as MPII's
 MOST_VIEWS = 2  # of a crop: with the pose, and its mirror image without
 HYPOTHESES = 4  # where a joint may be: claimed, found, agreed upon by what is found with and without the claim, alone
 AGREEMENT = 2  # which of these is the one agreed upon
@@ -54,7 +55,7 @@ class Evidence:
             10  means over the person's joints: of the 6 similarities, of the 3 peaks' masses, and of the claim to what
                 was shown
             1   whether there were two views
-            1   whether the joints are meant as MPII's: its labels are other people's, and as exact as these
+            1   whether the joints are meant as MPII's
     """
 
     places: Tensor
