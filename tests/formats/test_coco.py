@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pose_refine import Poses, refine
-from pose_refine.formats import coco
+from pose_refine.formats import annotations, coco
 from pose_refine.skeletons import SKELETONS
 
 PERSON = {"image_id": 7, "category_id": 1, "keypoints": [1, 2.5, 0.5] * 17, "score": 0.9}
@@ -225,6 +225,48 @@ IDS = {
 def test_ids(name):
     entries, expected = IDS[name]
     assert coco.read(entries).ids == expected
+
+
+LABEL = {"id": 5, "image_id": 7, "category_id": 1, "num_keypoints": 2, "iscrowd": 0, "bbox": [1, 2, 3, 4],
+         "keypoints": [10, 20, 2, 11, 21, 1, *[0] * 45]}  # fmt: skip
+CROWD = LABEL | {"id": 6, "num_keypoints": 0, "iscrowd": 1, "keypoints": [0] * 51}
+# Lists without a name, and whether they are labels.
+KINDS = {
+    "labels": ([LABEL], True),
+    "a crowd among them": ([LABEL, CROWD], True),
+    "one key of the two": ([{k: v for k, v in LABEL.items() if k != "iscrowd"}], True),
+    "flags that are no whole numbers' type": ([LABEL | {"keypoints": [1.0, 2.0, 2.0] * 17}], True),
+    "with a score": ([LABEL | {"score": 0.5}], False),
+    "neither key": ([PERSON | {"keypoints": LABEL["keypoints"]}], False),
+    "scores of joints": ([LABEL | {"keypoints": PERSON["keypoints"]}], False),
+    "scores above 2": ([LABEL | {"keypoints": [1, 2, 3] * 17}], False),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_labels_are_told_from_results(name):
+    people, labels = KINDS[name]
+    poses = coco.read(people)
+    assert np.isnan(poses.scores).all() == labels
+    assert poses.ids is None  # an annotation's id is no track
+    assert json.dumps(coco.write(poses, people)) == json.dumps(people)
+
+
+@pytest.mark.parametrize("score", [0.9, 0.3])
+def test_labels_are_written_as_in_annotation_files(score):
+    before = [LABEL, CROWD]
+    poses = coco.read(before)
+    keypoints, scores = poses.keypoints.copy(), poses.scores.copy()
+    keypoints[0, 1:3], scores[0, :3] = [[30, 40], [50, 60]], score
+    after = Poses(keypoints, scores, "coco17")
+    out = coco.write(after, before)
+    assert out == annotations.write(after, {"images": [], "annotations": before})["annotations"]
+    recovered = [50, 60, 1] if score > 0.5 else [0, 0, 0]
+    assert out[0] == LABEL | {
+        "keypoints": [10, 20, 2, 30, 40, 1, *recovered, *[0] * 42],
+        "num_keypoints": 3 if score > 0.5 else 2,
+    }
+    assert out[1] == CROWD
 
 
 @pytest.mark.parametrize("recover", [True, False])

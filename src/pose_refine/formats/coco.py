@@ -1,6 +1,6 @@
 """COCO results, as Detectron, Detectron2 and pycocotools exchange them: a list of dicts with "keypoints", here of one
 image. AlphaPose's JSON (image_id is the file's name, idx the track, scores may exceed 1) and OpenPifPaf's (no image_id)
-are such lists too.
+are such lists too. So are labels, as pycocotools' loadAnns gives them: annotations.py says what their flags mean.
 
 Layouts: https://cocodataset.org/#format-results
 https://github.com/MVIG-SJTU/AlphaPose/blob/master/doc/output.md
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pose_refine.files.names import image_id
+from pose_refine.formats import annotations
 from pose_refine.formats.common.categories import of_category
 from pose_refine.formats.common.missing import MARKS
 from pose_refine.formats.common.triplets import DECIMALS, changed_triplets, new_triplets, put_triplets, read_triplets
@@ -20,6 +21,8 @@ from pose_refine.poses import Poses, identity
 from pose_refine.skeletons import AnySkeleton
 
 KEY = "keypoints"
+LABELS = ("num_keypoints", "iscrowd")  # what labels have, and results do not
+FLAGS = (0, 1, 2)
 IDS = ("idx", "id_", "track_id")  # AlphaPose's, OpenPifPaf's, others'
 EXPECTED = "a list of dicts with 'keypoints', as COCO results are"
 
@@ -57,7 +60,25 @@ def read(results: list[dict[str, Any]], skeleton: AnySkeleton | None = None, sha
         raise ValueError(
             f"COCO results: expected one image's people, got image ids {ids}; `pose-refine folder` takes those of many"
         )
+    if _are_labels(people):
+        found = annotations.read(_document(people), skeleton)
+        return Poses(found.keypoints, found.scores, found.skeleton, ids_of(people))
     return read_triplets([p[KEY] for p in people], skeleton, ids_of(people))
+
+
+def _are_labels(people: list[dict[str, Any]]) -> bool:
+    """Whether these are no results but labels: nobody has a score, and the third numbers of all joints are flags."""
+    said = any(key in p for p in people for key in LABELS) and not any("score" in p for p in people)
+    return said and all(isinstance(p[KEY], list) and _are_flags(p[KEY][2::3]) for p in people)
+
+
+def _are_flags(column: list[Any]) -> bool:
+    return all(isinstance(v, (int, float)) and v in FLAGS for v in column)
+
+
+def _document(labels: list[dict[str, Any]]) -> dict[str, Any]:
+    """Labels as annotations.py takes them."""
+    return {"images": [], "annotations": labels}
 
 
 def people_of(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -91,7 +112,13 @@ def new(poses: Poses, image_id: int | str | None, category_id: int) -> list[dict
 
 
 def write(poses: Poses, like: list[dict[str, Any]], shape: object = None) -> list[dict[str, Any]]:
-    """A copy of `like` with the joints of `poses`; everything else stays as it was, the person's score too."""
+    """A copy of `like` with the joints of `poses`; everything else stays as it was, the person's score too.
+
+    Labels keep their flags, as annotations.py has it.
+    """
+    if _are_labels(people_of(like)):
+        labels: list[dict[str, Any]] = annotations.write(poses, _document(like))["annotations"]
+        return labels
     out = deepcopy(like)
     changed = changed_triplets(poses, read(like, poses.skeleton), MARKS["coco"])
     for entry, joints in zip(people_of(out), changed, strict=True):
