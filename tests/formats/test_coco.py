@@ -15,8 +15,7 @@ PLAIN = settings(deadline=None, max_examples=60)
 
 BAD = {
     "an array as lists": ([[[1, 2, 3]] * 17], None, TypeError, "must be a numpy array"),
-    "boxes only": ([{"image_id": 7, "bbox": [0, 0, 5, 5]}], None, ValueError, "every entry needs 'keypoints'"),
-    "one without keypoints": ([PERSON, {"image_id": 7}], None, ValueError, "every entry needs 'keypoints'"),
+    "boxes only": ([{"image_id": 7, "bbox": [0, 0, 5, 5]}], None, ValueError, "expected 'keypoints', got 0 joints"),
     "two images": ([PERSON, PERSON | {"image_id": 8}], None, ValueError, r"one image's people.*'7', '8'"),
     "one of no image": ([PERSON, {"keypoints": PERSON["keypoints"]}], None, ValueError, "one image's people"),
     "50 numbers": ([{"keypoints": [1] * 50}], None, ValueError, r"length 3 K, got lengths \[50\]"),
@@ -138,6 +137,22 @@ def test_result_shares_nothing_with_what_was_handed_in():
 def test_numpy_numbers():
     entry = PERSON | {"keypoints": list(np.arange(1, 52, dtype=np.float32))}
     assert coco.read([entry]).keypoints[0, 16].tolist() == [49, 50]
+
+
+BOX = {"image_id": 7, "category_id": 1, "bbox": [0, 0, 5, 5], "score": 0.5}
+
+
+@pytest.mark.parametrize(
+    "bare", [BOX, BOX | {"keypoints": []}, BOX | {"keypoints": None}], ids=["no key", "[]", "null"]
+)
+def test_people_without_joints_come_back_as_they_are(bare):
+    given = [bare, PERSON, bare]
+    poses = coco.read(given)
+    assert len(poses) == 1
+    assert json.dumps(coco.write(poses, given)) == json.dumps(given)
+    out = coco.write(Poses(poses.keypoints + 1, poses.scores, "coco17"), given)
+    assert [out[0], out[2]] == [bare, bare]
+    assert out[1]["keypoints"] == [2, 3.5, 0.5] * 17
 
 
 def alphapose(joints=17, **more):

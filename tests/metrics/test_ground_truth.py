@@ -112,6 +112,11 @@ def test_results_are_named_by_annotations():
     assert [p.image for p in people.read(results(), images=coco()["images"])] == ["a.jpg"]
 
 
+def test_results_that_are_boxes_alone_are_left_out():
+    box = {"image_id": 2, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
+    assert [(p.image, len(p)) for p in people.read([box, *results()])] == [(1, 1)]
+
+
 def test_posetrack_people_without_points():
     """poseval leaves out people without a list of points, and keeps those with an empty one."""
     document = posetrack17()
@@ -164,7 +169,7 @@ BAD = {
     ),
     "odd lists": ([{"image_id": 1, "keypoints": [1, 2]}], "lists of one length 3 K"),
     "joints nobody knows": ([{"image_id": 1, "keypoints": [1, 2, 1] * 5}], "5 joints need skeleton="),
-    "no poses": ([{"image_id": 1, "bbox": [1, 2, 3, 4]}], "expected 'keypoints' in every entry"),
+    "no poses": ([{"image_id": 1, "bbox": [1, 2, 3, 4]}], "expected 'keypoints', got entries like"),
     "boxes": ({**coco(), "annotations": [{**coco()["annotations"][0], "bbox": [1, 2]}]}, "bbox: expected four numbers"),
     "area": ({**coco(), "annotations": [{**coco()["annotations"][0], "area": "x"}]}, "area: expected a number"),
 }  # fmt: skip

@@ -47,12 +47,12 @@ def read(results: list[dict[str, Any]], skeleton: AnySkeleton | None = None, sha
 
     Raises:
         TypeError: Entries that are no dicts.
-        ValueError: Entries without keypoints, or of several images.
+        ValueError: No keypoints at all, or several images.
     """
     if not all(isinstance(r, dict) for r in results):
         raise TypeError("COCO results: expected a list of dicts; an array of keypoints must be a numpy array")
-    if results and not any(r.get(KEY) is not None and len(r[KEY]) for r in results):
-        raise ValueError(f"COCO results: every entry needs {KEY!r}, got 0 joints")
+    if results and not any(map(has_joints, results)):
+        raise ValueError(f"COCO results: expected {KEY!r}, got 0 joints")
     people = people_of(results)
     images = {image_id(r.get("image_id")) for r in people}
     if len(images) > 1:
@@ -82,15 +82,12 @@ def _document(labels: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def people_of(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The entries of people, which have keypoints; see `categories.of_category`.
+    """The entries of people with keypoints, see `categories.of_category`; a person may have a box alone."""
+    return [p for p in of_category([r for r in results if isinstance(r, dict)], None) if has_joints(p)]
 
-    Raises:
-        ValueError: A person without.
-    """
-    people = of_category([r for r in results if isinstance(r, dict)], None)
-    if not all(r.get(KEY) is not None for r in people):
-        raise ValueError(f"COCO results: every entry needs {KEY!r}, but for those of other categories")
-    return [p for p in people if len(p[KEY])]
+
+def has_joints(entry: dict[str, Any]) -> bool:
+    return entry.get(KEY) is not None and len(entry[KEY]) > 0
 
 
 def ids_of(results: list[dict[str, Any]]) -> list[object] | None:

@@ -239,8 +239,7 @@ def _annotated_joints(person: Entry, skeleton: str) -> Doubles:
 
 
 def _results(entries: list[Entry], skeleton: str | None, images: Sequence[Entry] | None) -> list[People]:
-    if bad := next((e for e in entries if not e.get(coco.KEY)), None):
-        raise ValueError(f"COCO results: expected 'keypoints' in every entry, got {str(bad)[:80]}")
+    entries = _with_joints(entries)
     index, keys = index_images(images or []), image_keys(images or [])
     found = {id: find_image(id, index) for id in _by_image(entries)}
     named = {id: id if image is None else keys[image_id(image["id"])] for id, image in found.items()}
@@ -248,6 +247,18 @@ def _results(entries: list[Entry], skeleton: str | None, images: Sequence[Entry]
     for id, people in _by_image(entries).items():
         together.setdefault(named[id], []).extend(people)
     return [_result(image, people, skeleton) for image, people in together.items()]
+
+
+def _with_joints(entries: list[Entry]) -> list[Entry]:
+    """The results that have keypoints: some may be boxes alone, but not all.
+
+    Raises:
+        ValueError: Nobody has keypoints.
+    """
+    found = [e for e in entries if coco.has_joints(e)]
+    if entries and not found:
+        raise ValueError(f"COCO results: expected 'keypoints', got entries like {str(entries[0])[:80]}")
+    return found
 
 
 def _result(image: Hashable, people: list[Entry], skeleton: str | None) -> People:

@@ -183,6 +183,23 @@ def test_nobody(nobody):
     assert assemble(nobody, []) == nobody
 
 
+BOX = {"image_id": 7, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
+
+
+def test_results_that_are_boxes_alone_stay_where_they_are():
+    elsewhere = BOX | {"image_id": 8}
+    document = [BOX, *RESULTS, elsewhere]
+    found = frames(document)
+    assert [name for name, _ in found] == DOCUMENTS["COCO results"][2]
+    out = assemble(document, [(name, moved(frame, 5)) for name, frame in found])
+    assert [out[0], out[-1]] == [BOX, elsewhere]
+    assert out[1]["keypoints"][0] == RESULTS[0]["keypoints"][0] + 5
+
+
+def test_results_without_any_joints_are_frames_to_be_told_of():
+    assert frames([BOX]) == [("000000000007.jpg", [BOX])]
+
+
 @EVERY
 def test_is_document(name):
     assert is_document(DOCUMENTS[name][0])

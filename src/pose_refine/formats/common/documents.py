@@ -106,7 +106,9 @@ def frames(document: Any, images: Sequence[Entry] | None = None, category: str |
         images = document.get("images")
     index = None if images is None else index_images(images)
     out = [_frame(document, image, entries, index) for image, entries in people.items()]
-    return [frame for frame in out if _has_people(frame[1])]
+    found = [frame for frame in out if _has_people(frame[1])]
+    # Where nobody at all has joints, the format's own message tells what is wrong.
+    return found or (out if isinstance(document, list) else [])
 
 
 def people_of(document: Any, category: str | None = None) -> list[Entry]:
@@ -256,8 +258,12 @@ def _own_category(document: Entry, entries: list[Entry]) -> Entry:
 
 
 def _has_people(frame: Any) -> bool:
-    """Whether anybody has keypoints: PoseTrack 2017 lists images without people, COCO people (and things) without."""
+    """Whether anybody has joints: PoseTrack 2017 lists images without people, COCO people (and things) without."""
     if isinstance(frame, list):
-        return True
+        return any("joints" in e or not _is_nothing(e.get("keypoints")) for e in frame)
     key = "annorect" if "annolist" in frame else "keypoints"
     return any(e.get(key) for e in entries_of(frame))
+
+
+def _is_nothing(keypoints: Any) -> bool:
+    return keypoints is None or (isinstance(keypoints, list) and not keypoints)
