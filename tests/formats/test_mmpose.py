@@ -48,13 +48,16 @@ KINDS = {
     "Inferencer, data samples": lambda: inferencer(merged(), return_datasamples=True),
     "its JSON": entries,
     "demo's JSON": lambda: {"meta_info": {"dataset_name": "coco"}, "instance_info": entries()},
+    "a video's frame": lambda: {"frame_id": 3, "instances": entries()},
 }
 
 
 def both(poses):
     """Keypoints and scores, whatever the kind."""
     if isinstance(poses, dict):
-        poses = poses["predictions"][0] if "predictions" in poses else poses["instance_info"]
+        poses = (
+            poses["predictions"][0] if "predictions" in poses else poses.get("instance_info", poses.get("instances"))
+        )
     parts = poses if isinstance(poses, list) else [poses]
     if isinstance(parts[0], dict):
         return tuple(np.array([p[key] for p in parts]) for key in ("keypoints", "keypoint_scores"))
@@ -260,6 +263,7 @@ BAD = {
     "two images of the Inferencer": ({"visualization": [], "predictions": [entries(), entries()]}, "one image, got 2"),
     "a detector's": ({"visualization": [], "predictions": [{"bboxes": [[1, 2, 3, 4]]}]}, "expected data samples"),
     "a video": ({"instance_info": [{"frame_id": 1, "instances": entries()}]}, "pass the 'instances' of one"),
+    "a frame of boxes": ({"frame_id": 1, "instances": [{"bbox": [1, 2, 3, 4]}]}, "MMPose: expected data samples"),
 }
 
 

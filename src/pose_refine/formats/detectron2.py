@@ -45,7 +45,7 @@ def _array(instances: Any) -> AnyArray:
 
 
 def matches(poses: Any) -> bool:
-    return "instances" in poses if isinstance(poses, dict) else hasattr(poses, "get_fields")
+    return hasattr(poses.get("instances") if isinstance(poses, dict) else poses, "get_fields")
 
 
 def read(predictions: Any, skeleton: AnySkeleton | None = None, shape: object = None) -> Poses:

@@ -1,6 +1,7 @@
 """MMPose 1.x, one image: `PoseDataSample` (or a list of them, as inference_topdown gives, or bare `InstanceData`), the
 Inferencer's result dict, and the JSON that the Inferencer ([{"keypoints", "keypoint_scores", ...}, ...]) and the demos
-({"meta_info", "instance_info"}) write. Never imported: attributes are enough.
+({"meta_info", "instance_info"}) write, or one frame of a video's ({"frame_id", "instances"}). Never imported:
+attributes are enough.
 
 Not taken are several images at once; what is written for a video documents.py takes apart. Boxes and their scores stay.
 MMPose fills `keypoints_visible` with the scores where the model knows nothing better, and draws by it: then it follows
@@ -35,10 +36,14 @@ EXPECTED = "MMPose's data samples, or dicts with keypoints and keypoint_scores, 
 
 def matches(poses: Any) -> bool:
     if isinstance(poses, dict):
-        parts = poses.get("predictions" if "visualization" in poses else "instance_info")
-        return isinstance(parts, list)
+        return isinstance(poses.get(_key(poses)), list)
     many = isinstance(poses, list) and len(poses) > 0
     return _is_sample(poses) or (many and (all(map(_is_sample, poses)) or all(map(_is_entry, poses))))
+
+
+def _key(poses: dict[str, Any]) -> str:
+    """Where a dict has its people: the Inferencer's result, a demo's JSON, a video's frame."""
+    return "predictions" if "visualization" in poses else "instances" if "instances" in poses else "instance_info"
 
 
 def _is_sample(sample: Any) -> bool:
@@ -85,9 +90,7 @@ def _parts(poses: Any) -> list[Any]:
         if len(images) != 1:
             raise ValueError(f"MMPose: expected the predictions of one image, got {len(images)}")
         return images[0] if isinstance(images[0], list) else list(images)
-    parts: list[Any] = (
-        poses["instance_info"] if isinstance(poses, dict) else poses if isinstance(poses, list) else [poses]
-    )
+    parts: list[Any] = poses[_key(poses)] if isinstance(poses, dict) else poses if isinstance(poses, list) else [poses]
     if any(isinstance(p, dict) and "instances" in p for p in parts):
         raise ValueError("MMPose: expected one image's people, got a video's frames; pass the 'instances' of one")
     names = {str(getattr(p, "img_path", None)) for p in parts}
@@ -165,7 +168,7 @@ def write(poses: Poses, like: Any, shape: object = None) -> Any:
             for e, changed in zip(parts, changed_triplets(poses, before, MARKS["mmpose"]), strict=True)
         ]
     if isinstance(like, dict):
-        key = "predictions" if "visualization" in like else "instance_info"
+        key = _key(like)
         nested = key == "predictions" and any(isinstance(image, list) for image in like[key])
         whole = copy(like)
         whole[key] = [out] if nested else out
