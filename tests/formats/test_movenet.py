@@ -77,3 +77,15 @@ def test_refine(refiner, photo, pose):
     np.testing.assert_allclose(back[0, 0, :, 1] * width - 0.5, expected[0, :, 0], atol=0.02)
     np.testing.assert_allclose(back[0, 0, :, 0] * height - 0.5, expected[0, :, 1], atol=0.02)
     np.testing.assert_allclose(back[0, 0, :, 2], expected[0, :, 2], atol=1e-3)
+
+
+@pytest.mark.parametrize("make", [single, multi])
+def test_pixels_are_no_shares(make):
+    with pytest.raises(ValueError, match=r"expected y, x as shares of the image, from 0 to 1, got \d+; for pixels"):
+        formats.read(np.rint(make() * 300), shape=SHAPE)
+
+
+def test_a_joint_a_little_outside_is_a_share():
+    values = single()
+    values[0, 0, 3, :2] = [1.5, -0.7]
+    assert formats.read(values, shape=SHAPE).present.all()

@@ -22,6 +22,7 @@ from pose_refine.poses import Poses
 from pose_refine.skeletons import AnySkeleton
 
 JOINTS, ROW = 17, 56
+FAR = 2.0  # a share of the image as far out as no crop's joint is: pixels, then
 LEAST = 0.11
 EXPECTED = "an array or tensor (1, 1, 17, 3) or (1, M, 56), as MoveNet gives it"
 
@@ -43,9 +44,14 @@ def read(poses: Any, skeleton: AnySkeleton | None = None, shape: tuple[int, int]
         shape: Height and width of the image, pixels.
 
     Raises:
-        ValueError: No `shape`, or another shape of the output.
+        ValueError: No `shape`, another shape of the output, or no shares.
     """
     values = _joints(_array(poses))[_found(_array(poses))]
+    if (np.abs(values[..., :2]) > FAR).any():
+        raise ValueError(
+            f"MoveNet: expected y, x as shares of the image, from 0 to 1, got {np.nanmax(np.abs(values[..., :2])):g}; "
+            "for pixels x, y, score pass an array (N, K, 3)"
+        )
     keypoints = without(from_shares(values[..., 1::-1], shape), absent(values))
     return Poses(keypoints, values[..., 2].astype(np.float32), "coco17")
 
