@@ -26,8 +26,8 @@ BAD = {
     "words": ([{"keypoints": ["x"] * 51}], None, ValueError, "expected numbers"),
     "infinite": ([{"keypoints": [float("inf")] * 51}], None, ValueError, "Inf"),
     "null": ([{"keypoints": None}], None, ValueError, "keypoints"),
-    "nested triplets": ([{"keypoints": [[1, 2, 3]] * 17}], None, ValueError, r"\[17\]"),
-    "nested triplets, a multiple of three": ([{"keypoints": [[1, 2, 3]] * 18}], "coco18", ValueError, "keypoints"),
+    "rows of two lengths": ([{"keypoints": [[1, 2, 3]] * 16 + [[1, 2]]}], None, ValueError, r"\[17\]"),
+    "rows of four": ([{"keypoints": [[1, 2, 3, 4]] * 18}], "coco18", ValueError, "keypoints"),
 }
 
 number = st.integers(-5000, 5000) | st.floats(-5000, 5000)
@@ -240,6 +240,35 @@ IDS = {
 def test_ids(name):
     entries, expected = IDS[name]
     assert coco.read(entries).ids == expected
+
+
+# One row a joint.
+NESTED = {
+    "lists of three": [[1, 2.5, 0.5] for _ in range(17)],
+    "lists of two": [[1, 2.5] for _ in range(17)],
+    "tuples": [(1, 2.5, 0.5)] * 17,
+    "an array of three": np.array([[1, 2.5, 0.5]] * 17, np.float32),
+    "an array of two": np.array([[1, 2.5]] * 17),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_rows_stay_rows(name):
+    given = [{"bbox": [0, 0, 5, 5], "keypoints": NESTED[name]}]
+    before = deepcopy(given)
+    poses = coco.read(given)
+    width = len(NESTED[name][0])
+    assert poses.keypoints[0].tolist() == [[1, 2.5]] * 17
+    assert np.isnan(poses.scores).all() == (width == 2)
+    keypoints, scores = poses.keypoints.copy(), poses.scores.copy()
+    keypoints[0, 3], scores[0, 3] = (8, 9), 0.25
+    (out,) = coco.write(Poses(keypoints, scores, "coco17"), given)
+    rows = out["keypoints"]
+    assert type(rows) is type(NESTED[name])
+    assert type(rows[3]) is type(NESTED[name][3])
+    assert list(rows[3]) == [8, 9, 0.25][:width]
+    np.testing.assert_array_equal(np.delete(rows, 3, 0), np.delete(before[0]["keypoints"], 3, 0))
+    np.testing.assert_array_equal(given[0]["keypoints"], before[0]["keypoints"])
 
 
 LABEL = {"id": 5, "image_id": 7, "category_id": 1, "num_keypoints": 2, "iscrowd": 0, "bbox": [1, 2, 3, 4],

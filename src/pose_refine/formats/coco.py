@@ -16,7 +16,16 @@ from pose_refine.files.names import image_id
 from pose_refine.formats import annotations
 from pose_refine.formats.common.categories import of_category
 from pose_refine.formats.common.missing import MARKS
-from pose_refine.formats.common.triplets import DECIMALS, changed_triplets, new_triplets, put_triplets, read_triplets
+from pose_refine.formats.common.triplets import (
+    DECIMALS,
+    changed_triplets,
+    flattened,
+    is_nested,
+    new_triplets,
+    put_rows,
+    put_triplets,
+    read_triplets,
+)
 from pose_refine.poses import Poses, identity
 from pose_refine.skeletons import AnySkeleton
 
@@ -41,7 +50,7 @@ def read(results: list[dict[str, Any]], skeleton: AnySkeleton | None = None, sha
     that only their scores are 0.
 
     Args:
-        results: Dicts with "keypoints", a flat list x, y, score of K joints.
+        results: Dicts with "keypoints", a flat list x, y, score of K joints, or K rows of them.
         skeleton: Name of the skeleton; by default by K.
         shape: Not needed.
 
@@ -63,7 +72,7 @@ def read(results: list[dict[str, Any]], skeleton: AnySkeleton | None = None, sha
     if _are_labels(people):
         found = annotations.read(_document(people), skeleton)
         return Poses(found.keypoints, found.scores, found.skeleton, ids_of(people))
-    return read_triplets([p[KEY] for p in people], skeleton, ids_of(people))
+    return read_triplets([flattened(p[KEY]) for p in people], skeleton, ids_of(people))
 
 
 def _are_labels(people: list[dict[str, Any]]) -> bool:
@@ -119,6 +128,9 @@ def write(poses: Poses, like: list[dict[str, Any]], shape: object = None) -> lis
     out = deepcopy(like)
     changed = changed_triplets(poses, read(like, poses.skeleton), MARKS["coco"])
     for entry, joints in zip(people_of(out), changed, strict=True):
+        if is_nested(entry[KEY]):
+            put_rows(entry[KEY], joints)
+            continue
         if not isinstance(entry[KEY], list):
             entry[KEY] = np.asarray(entry[KEY]).tolist()
         put_triplets(entry[KEY], joints)

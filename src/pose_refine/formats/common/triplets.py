@@ -1,6 +1,7 @@
-"""Flat lists x0, y0, s0, x1, ... as JSON formats keep keypoints."""
+"""Flat lists x0, y0, s0, x1, ... as JSON formats keep keypoints; or one row a joint, as some people's own do."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -60,6 +61,27 @@ def new_triplets(poses: Poses) -> Doubles:
     values[..., 2] = np.where(np.isnan(values[..., 2]), 1, values[..., 2])
     new: Doubles = values
     return new
+
+
+def is_nested(keypoints: Any) -> bool:
+    """Whether these are one row a joint: x, y, score, or x, y alone; lists or an array."""
+    rows = [len(row) if isinstance(row, (list, tuple, np.ndarray)) else 0 for row in keypoints]
+    return set(rows) in ({2}, {3})
+
+
+def flattened(keypoints: Any) -> Any:
+    """Rows as one flat list, with NaN for scores that are not there; anything else as it is."""
+    if not is_nested(keypoints):
+        return keypoints
+    return [v for row in keypoints for v in (*row, np.nan)[:3]]
+
+
+def put_rows(rows: Any, changed: dict[int, list[float]]) -> None:
+    """Write one person's changed joints into its rows, in place, without a score where rows have none."""
+    whole = isinstance(rows, np.ndarray) and rows.dtype.kind in "iu"
+    for index, triplet in changed.items():
+        values = [round(v) if whole else v for v in triplet[: len(rows[index])]]
+        rows[index] = tuple(values) if isinstance(rows[index], tuple) else values
 
 
 def put_triplets(flat: list[float], changed: dict[int, list[float]]) -> None:
