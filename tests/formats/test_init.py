@@ -224,3 +224,25 @@ def test_load_says_which_file_is_not_json(tmp_path, name):
 def test_load_says_which_file_is_not_there(tmp_path, name):
     with pytest.raises(FileNotFoundError, match="no such pose file"):
         formats.load(tmp_path / name)
+
+
+KEYPOINTS, SCORES = np.ones((2, 17, 2)), np.ones((2, 17))
+PAIR = r"a pair of keypoints and scores must be a tuple of numpy float arrays \(N, K, 2\) and \(N, K\)"
+# What is nearly a pair, or an array, and what is said.
+NEARLY = {
+    "whole pixels": ((KEYPOINTS.astype(int), SCORES), PAIR),
+    "tensors": ((torch.from_numpy(KEYPOINTS), torch.from_numpy(SCORES)), PAIR),
+    "a list": ([KEYPOINTS, SCORES], PAIR),
+    "one person's": ((KEYPOINTS[0], SCORES[0]), PAIR),
+    "an array a person": ([np.ones((17, 3))] * 3, r"pass np.stack\(poses\)"),
+    "a person alone": ([KEYPOINTS[0]], r"pass np.stack\(poses\)"),
+    "of several images": ([np.ones((2, 17, 3))] * 2, "pass them one at a time"),
+    "of other shapes": ([np.ones((17, 3)), np.ones((5, 3))], "pass them one at a time"),
+}
+
+
+@pytest.mark.parametrize("name", NEARLY)
+def test_what_is_nearly_a_format_is_told_how_to_be_one(name):
+    poses, words = NEARLY[name]
+    with pytest.raises(TypeError, match=words):
+        formats.read(poses)

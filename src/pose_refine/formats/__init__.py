@@ -126,6 +126,8 @@ def _told(poses: Any) -> str:
     """What came instead, and what to do."""
     name = type(poses).__name__
     first = poses[0] if isinstance(poses, (list, tuple)) and poses else None
+    if advice := _of_arrays(poses):
+        return f"a {name} of {len(poses)} of format array; {advice}"
     known = [format for format, module in FORMATS.items() if module.matches(first)]
     if known:
         return f"a {name} of {len(poses)} of format {known[0]}; expected one image's: pass them one at a time"
@@ -135,6 +137,17 @@ def _told(poses: Any) -> str:
     if isinstance(first, (list, tuple)):
         return f"{name}{of}; keypoints must be a numpy array: pass np.array(poses, dtype=float)"
     return f"{name}{of}{keys}, which is no format that is recognised; a numpy array (N, K, 3) of x, y, score always is"
+
+
+def _of_arrays(poses: Any) -> str | None:
+    """What to do with arrays that are nearly a pair of keypoints and scores, or one a person."""
+    if not isinstance(poses, (list, tuple)) or not poses or not all(map(arrays.matches, poses)):
+        return None
+    shapes = [tuple(p.shape) for p in poses]
+    if len(shapes) == 2 and shapes[0][-1:] == (2,) and shapes[1] in (shapes[0][:-1], (*shapes[0][:-1], 1)):
+        return "a pair of keypoints and scores must be a tuple of numpy float arrays (N, K, 2) and (N, K)"
+    one_each = set(shapes) == {shapes[0]} and len(shapes[0]) == 2 and shapes[0][1] in (2, 3)
+    return "of one image's people pass np.stack(poses), of several images one at a time" if one_each else None
 
 
 def read(
