@@ -19,8 +19,8 @@ class Decision(nn.Module):
     likely the result is right.
 
     A person's joints see each other's evidence: that sides are exchanged, or half a pose is a neighbour's, shows in
-    several joints at once. Whose labels are meant counts for scores alone: how exact labels are is no reason to believe a
-    claim.
+    several joints at once. Whose labels are meant counts for scores alone: how exact these are is no reason to believe
+    a claim.
     """
 
     def __init__(self, joints: int, width: int = 48) -> None:
