@@ -71,6 +71,15 @@ def test_threads_get_the_same_one(folder):
     assert len(set(map(id, found))) == 1
 
 
+def test_an_exported_file_behind_a_link_is_known_by_the_links_name(tmp_path, monkeypatch):
+    """The hub's cache keeps files without their names."""
+    (tmp_path / "blob").write_bytes(b"")
+    (tmp_path / "model.onnx").symlink_to(tmp_path / "blob")
+    monkeypatch.chdir(tmp_path)
+    assert api._place("model.onnx") == tmp_path / "model.onnx"
+    assert api._place(tmp_path / "model.onnx") == tmp_path / "model.onnx"
+
+
 COPIES = {"pickle": lambda r: pickle.loads(pickle.dumps(r)), "deepcopy": deepcopy}
 
 

@@ -47,7 +47,10 @@ def _place(source: str | os.PathLike[str] | None) -> Path | None:
     if source is None or (isinstance(source, str) and source in weights.NAMES):
         return weights.find(source).resolve()
     there = isinstance(source, (str, os.PathLike)) and os.path.exists(source)  # noqa: PTH110  # see `weights.find`
-    return Path(source).resolve() if there else None
+    if not there:
+        return None
+    # An exported file is known by its name, which the target of a link, as in the hub's cache, may lack.
+    return Path(source).absolute() if backends.is_exported(source) else Path(source).resolve()
 
 
 def _stamp(place: Path | None) -> Stamp:

@@ -117,6 +117,13 @@ def test_results_that_are_boxes_alone_are_left_out():
     assert [(p.image, len(p)) for p in people.read([box, *results()])] == [(1, 1)]
 
 
+def test_results_with_one_row_a_joint():
+    flat = results()
+    rows = [{**r, "keypoints": np.reshape(r["keypoints"], (-1, 3)).tolist()} for r in flat]
+    for found, expected in zip(people.read(rows), people.read(flat), strict=True):
+        np.testing.assert_array_equal(found.keypoints, expected.keypoints)
+
+
 def test_posetrack_people_without_points():
     """poseval leaves out people without a list of points, and keeps those with an empty one."""
     document = posetrack17()

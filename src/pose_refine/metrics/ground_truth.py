@@ -20,7 +20,7 @@ from pose_refine.formats.arrays import skeleton_name
 from pose_refine.formats.common.categories import of_category
 from pose_refine.formats.common.documents import ACCEPTED, entries_of, image_of
 from pose_refine.formats.common.stumbles import told
-from pose_refine.formats.common.triplets import triplets
+from pose_refine.formats.common.triplets import flattened, triplets
 from pose_refine.skeletons import get_skeleton
 
 Entry = dict[str, Any]
@@ -262,7 +262,7 @@ def _with_joints(entries: list[Entry]) -> list[Entry]:
 
 
 def _result(image: Hashable, people: list[Entry], skeleton: str | None) -> People:
-    values = triplets([p[coco.KEY] for p in people])
+    values = triplets([flattened(p[coco.KEY]) for p in people])
     values[(values == 0).all(-1)] = np.nan
     name = str(skeleton_name(values.shape[1], skeleton))
     ids = coco.ids_of(people) or [None] * len(people)
