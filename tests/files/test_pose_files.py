@@ -17,7 +17,7 @@ LAYOUTS = {
     "by four, with a line feed": json.dumps(CONTENT, indent=4) + "\n",
     "letters as they are": json.dumps(CONTENT, ensure_ascii=False),
     "NaN": '[{"keypoints":[1.5,NaN,0.5]}]',
-    "a list": "[[[1, 2, 0.5]]]",
+    "a list": '[{"keypoints": [1, 2, 0.5]}]',
 }
 
 
@@ -36,6 +36,29 @@ def test_arrays_are_nested_lists_or_npy():
     array = np.array([[[1.23456, np.nan, 0.5]]], np.float32)
     assert encode_poses(array) == b"[[[1.235, null, 0.5]]]\n"
     np.testing.assert_array_equal(parse_poses(encode_poses(array, npy=True), "x"), array)
+    np.testing.assert_allclose(parse_poses(encode_poses(array), "x"), array, atol=1e-3)
+
+
+LISTS = {
+    "nobody": [],
+    "COCO results": [{"keypoints": [1, 2, 0.5]}],
+    "a triplet": [1, 2, 0.5],
+    "rows of other lengths": [[[1, 2, 0.5], [3, 4]]],
+    "too many columns": [[[1, 2, 3, 4]]],
+    "truth": [[[True, False, True]]],
+    "text": [[["1", "2", "3"]]],
+    "too deep": [[[[1, 2, 3]]]],
+    "beyond all floats": [[[10**400, 2, 3]]],
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_other_lists_stay_lists(name):
+    assert parse_poses(json.dumps(LISTS[name]).encode(), "x") == LISTS[name]
+
+
+def test_one_persons_joints_are_an_array_too():
+    np.testing.assert_array_equal(parse_poses(b"[[1, 2], [null, null]]", "x"), [[1, 2], [np.nan, np.nan]])
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])

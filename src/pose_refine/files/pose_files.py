@@ -181,7 +181,7 @@ def _array(data: bytes) -> Any:
 
 
 def parse_poses(data: bytes, name: str) -> Any:
-    """The content of a file: .npy told by how it starts, else JSON.
+    """The content of a file: .npy told by how it starts, else JSON; nested lists of numbers as the array that they are.
 
     Raises:
         ValueError: Neither of the two; `name` says whose data it is.
@@ -196,4 +196,18 @@ def parse_poses(data: bytes, name: str) -> Any:
         raise ValueError(f"{name}: not a {kind} file: {error}{hint}") from error
     if not isinstance(content, (dict, list)):
         raise ValueError(f"{name}: expected a JSON object or list, got {type(content).__name__}")
-    return content
+    return _numbers(content) if isinstance(content, list) else content
+
+
+def _numbers(content: list[Any]) -> Any:
+    """Lists (N, K, 2 or 3), or (K, 2 or 3), of numbers, null where missing, as an array: so `encode_poses` writes one.
+    Other lists as they are."""
+    values = np.array(content, dtype=object)
+    plain = all(v is None or (isinstance(v, (int, float)) and v is not True and v is not False) for v in values.flat)
+    if not plain or values.ndim not in (2, 3) or values.shape[-1] not in (2, 3):
+        return content
+    values[values == None] = np.nan  # noqa: E711  # of each
+    try:
+        return values.astype(np.float64)
+    except OverflowError:  # a whole number beyond all floats
+        return content
