@@ -130,6 +130,7 @@ def test_what_is_wrong_with_arguments_is_told_at_the_call(name):
         Left().refine_many(*args, **options)
 
 
+@pytest.mark.filterwarnings("ignore:.*wholly outside")  # the pose is of a larger image
 def test_memory_is_bounded(monkeypatch):
     """Of 300 images few are held at a time."""
     monkeypatch.setattr(photographs, "READ_AHEAD", 4)

@@ -44,6 +44,7 @@ def test_each_file_is_what_run_makes_of_it(folder, given, command, caplog):
     assert sorted(p.name for p in (given / "out").glob("[!.]*")) == NAMES
 
 
+@pytest.mark.filterwarnings("ignore:.*wholly outside")  # the pose is of a larger image
 def test_subfolders_arrays_and_other_spellings(given, command, pose):
     (given / "images" / "a.b").mkdir()
     (given / "poses" / "a.b").mkdir()
@@ -287,6 +288,7 @@ def test_one_place_to_write_is_needed(folder, where):
     assert error.value.code == 2
 
 
+@pytest.mark.filterwarnings("ignore:.*wholly outside")  # the pose is of a larger image
 def test_large_images_and_order_of_reading(command, tmp_path, pose):
     """More frames than are read ahead, of sizes that take different times to read."""
     for name in ("images", "poses"):

@@ -10,7 +10,7 @@ from pose_refine.nn.evidence import EVIDENCE, HYPOTHESES, THEIRS, near, oks_dist
 TRUST = 0.5  # how far initial poses are believed where nobody says, in [0, 1]
 # Trust -> so much better a place far from the claim must be, in expected similarity, for good joints to stay good: at 0
 # the claim never wins, at 1/4 it has no advantage, at 1/2 that of a judge who wants proof, at 1 nearly all there is.
-MARGINS = {0.0: -1.0, 0.25: 0.0, 0.5: 0.25, 1.0: 0.8}
+MARGINS = {0.0: -1.0, 0.25: 0.0, 0.5: 0.2, 1.0: 0.8}
 UNCOUNTED = 1e-6  # share of the claim in an average at trust 0
 
 
