@@ -31,7 +31,7 @@ from pose_refine.skeletons import AnySkeleton
 
 KEY = "keypoints"
 LABELS = ("num_keypoints", "iscrowd")  # what labels have, and results do not
-FLAGS = (0, 1, 2)
+FLAGS = (0, 1, 2)  # no others, as in annotations.are_flags: a result's scores may be whole numbers, too
 IDS = ("idx", "id_", "track_id")  # AlphaPose's, OpenPifPaf's, others'
 EXPECTED = "a list of dicts with 'keypoints', as COCO results are"
 
