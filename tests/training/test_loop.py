@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from pose_refine.nn import weights
+from pose_refine.nn.model import Model
 from pose_refine.nn.network import FIRST_MPII, Network, NetworkConfig
 from pose_refine.skeletons import NETWORK, SIGMAS
 from pose_refine.training import decision, export, heldout, loop
 from pose_refine.training.batches import Batch
 from pose_refine.training.data import load_images, nearest_others, read_training_sets
-from pose_refine.training.loop import FRESH, SAME, Settings, learning_rate, losses, parameter_groups, taught, train
-from pose_refine.training.tinypose import load_start
+from pose_refine.training.loop import SAME, Settings, learning_rate, losses, parameter_groups, taught, train
+from pose_refine.training.tinypose import FRESH, load_start, mix
 
 SHAPE = {"width": 8, "size": (64, 64)}
 
@@ -141,6 +142,20 @@ def test_learning_rate_warms_up_and_ends_at_zero(steps):
     assert (np.diff(rates[: top + 1]) > 0).all()
     assert (np.diff(rates[top:]) <= 0).all()
     assert max(rates) <= 1
+
+
+def test_a_run_may_begin_between_two_and_hold_what_it_was_given(data, trunk_file, run, tmp_path):
+    """At a rate of 0 what PP-TinyPose has is held where the mixture put it, and the rest learns."""
+    begun = tmp_path / "weights"
+    weights.save(Model(NetworkConfig(**SHAPE)), "begun", begun)
+    train(settings_of(data, begun, tmp_path / "run", mix_with=(trunk_file,), kept=0.5, rate_trunk=0.0))
+    mixed = Network(NetworkConfig(**SHAPE))
+    load_start(mixed, begun)
+    mix(mixed, trunk_file, kept=0.5)
+    trained = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["network"]
+    moved = {name for name, tensor in mixed.state_dict().items() if not torch.equal(tensor, trained[name])}
+    assert {name.split(".")[0] for name in moved} == {"pose4", "pose8", "head", "prior", "alone"}
+    assert all(name.startswith(FRESH) for name in moved)
 
 
 def test_every_parameter_is_in_one_group(data, trunk_file, tmp_path):

@@ -12,7 +12,7 @@ from fakes.weights import tiny_model
 
 from pose_refine.nn import weights
 from pose_refine.nn.network import Network, NetworkConfig
-from pose_refine.training.tinypose import SHARPNESS, load_start, normalize, read_layers
+from pose_refine.training.tinypose import FRESH, SHARPNESS, load_start, mix, normalize, read_layers
 
 onnx = pytest.importorskip("onnx")
 TRUNKS = Path(__file__).parents[2].parent / "shared" / "trunks"
@@ -197,3 +197,14 @@ def test_a_weights_folder_of_another_shape_is_named(tmp_path, shape):
     weights.save(tiny_model(), "tiny", tmp_path)
     with pytest.raises(ValueError, match=f"{tmp_path}: expected weights of the shape .*{next(iter(shape))}=.*got"):
         load_start(network_of(**shape), tmp_path)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.25, 1.0])
+def test_a_mixture_lies_between_and_leaves_what_is_ours(file, kept):
+    network, published = network_of(), network_of()
+    before = {name: tensor.clone() for name, tensor in network.named_parameters()}
+    load_start(published, file)
+    mix(network, file, kept=kept)
+    for name, parameter in network.named_parameters():
+        theirs = before[name] if name.startswith(FRESH) else dict(published.named_parameters())[name]
+        torch.testing.assert_close(parameter, kept * before[name] + (1 - kept) * theirs)

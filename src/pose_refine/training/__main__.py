@@ -70,7 +70,8 @@ OPTIONS = {  # options of "train" that are a number, and what they are; defaults
     "watch-every": "steps between checkpoints",
     "watch-people": "held-out people looked at then",
     "rate-fresh": "learning rate of new layers",
-    "rate-trunk": "learning rate of PP-TinyPose's",
+    "rate-trunk": "learning rate of PP-TinyPose's; 0 holds them",
+    "kept": "share of --init beside --mix-with",
 }
 
 
@@ -79,6 +80,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     add("--data", type=Path, required=True, help="folder with the training sets (see below)")
     add("--init", type=Path, required=True, help="PP-TinyPose (ONNX), or a weights folder to go on from")
     add("--init-alone", type=Path, help="another PP-TinyPose, for the part that is shown no pose (default: the same)")
+    add("--mix-with", type=Path, nargs="+", default=(), metavar="ONNX", help="PP-TinyPose, to mix --init with")
     add("--out", type=Path, required=True, help="folder of the run; resumed if it holds a checkpoint")
     add("--device", default=default_device(), help="default: %(default)s")
     add("--without", nargs="+", default=(), metavar="ESTIMATOR", help="leave these predictions out")
@@ -95,7 +97,8 @@ def main() -> None:
     keep_memory()
     if command == "train":
         with distributed.processes(arguments["device"]) as device:
-            train(Settings(**{**arguments, "device": device, "without": tuple(arguments["without"])}))
+            several = {name: tuple(arguments[name]) for name in ("without", "mix_with")}
+            train(Settings(**{**arguments, **several, "device": device}))
     else:
         export(**arguments)
 

@@ -23,11 +23,10 @@ from pose_refine.training import distributed
 from pose_refine.training.batches import Batch, make_batch
 from pose_refine.training.data import lend, load_images, nearest_others, read_training_sets, split_by_image, unseen
 from pose_refine.training.heldout import watch
-from pose_refine.training.tinypose import load_start
+from pose_refine.training.tinypose import FRESH, load_start, mix
 
 log = logging.getLogger(__name__)
 
-FRESH = ("pose4.", "pose8.", "head.", "prior", "alone.others")  # what PP-TinyPose did not have learns faster
 TARGET_SIGMA = 0.875  # cells: nearly one, so that the softmax has something to be precise about
 OKS_WEIGHT = 0.5  # of 1 - OKS of the decoded joints, beside the cross-entropy
 LIMB_WEIGHT = 0.3  # of finding a joint that is not to be seen on its mirror image
@@ -46,6 +45,8 @@ class Settings:
         data: Folder with coco/, mpii/, lsp_extended/, jhmdb/ and predictions/.
         init: PP-TinyPose's ONNX file, or a weights folder to go on from.
         init_alone: Another such file for the part that is told nothing of the pose; None for the same.
+        mix_with: PP-TinyPose's ONNX file, or two as above, to mix `init` with: see `tinypose.mix`.
+        kept: Share of `init` in that mixture.
         out: Folder of the run: checkpoint.pt, log.jsonl.
         width: Channels of the head at stride 4.
         height: At which crops are looked at, pixels, and
@@ -59,7 +60,7 @@ class Settings:
         watch_every: Steps between looks at held-out people, which are also when a checkpoint is written.
         watch_people: How many of them.
         rate_fresh: Learning rate of the layers that PP-TinyPose did not have.
-        rate_trunk: Learning rate of the others.
+        rate_trunk: Learning rate of the others; at 0 they are held, which takes a third less time.
         without: Estimators whose predictions are not trained on: how a refiner does on those it has never seen.
     """
 
@@ -81,6 +82,8 @@ class Settings:
     rate_trunk: float = 1.5e-4
     without: tuple[str, ...] = ()
     init_alone: Path | None = None
+    mix_with: tuple[Path, ...] = ()
+    kept: float = 0.6
 
 
 def taught(truth: Tensor, mpii: Tensor) -> Tensor:
@@ -127,12 +130,21 @@ def learning_rate(step: int, steps: int) -> float:
 
 
 def parameter_groups(network: Network, settings: Settings) -> list[dict[str, Any]]:
-    """The two groups with their own rates."""
+    """The two groups with their own rates, as far as these are above 0."""
     fresh: list[torch.nn.Parameter] = []
     trunk: list[torch.nn.Parameter] = []
     for name, parameter in network.named_parameters():
         (fresh if name.startswith(FRESH) else trunk).append(parameter)
-    return [{"params": p, "rate": r} for p, r in ((fresh, settings.rate_fresh), (trunk, settings.rate_trunk))]
+    groups = ((fresh, settings.rate_fresh), (trunk, settings.rate_trunk))
+    return [{"params": parameters, "rate": rate} for parameters, rate in groups if rate > 0]
+
+
+def hold(network: Network, groups: list[dict[str, Any]]) -> None:
+    """What is in none of the groups stays as it is, and costs no gradients."""
+    network.requires_grad_(False)
+    for group in groups:
+        for parameter in group["params"]:
+            parameter.requires_grad_(True)
 
 
 def step_once(
@@ -201,9 +213,13 @@ def begin(settings: Settings) -> tuple[Learner, int]:
     """What is trained, from its checkpoint if there is one, which process 0 reads; and the first step to do."""
     network = Network(NetworkConfig(width=settings.width, size=(settings.height, settings.across)))
     load_start(network, settings.init, settings.init_alone)
+    if settings.mix_with:
+        mix(network, *settings.mix_with, kept=settings.kept)
     network = network.to(settings.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average: Network = deepcopy(network).requires_grad_(False)
-    optimizer = torch.optim.AdamW(parameter_groups(network, settings), weight_decay=1e-4)
+    groups = parameter_groups(network, settings)
+    hold(network, groups)
+    optimizer = torch.optim.AdamW(groups, weight_decay=1e-4)
     learner = Learner(network, average, optimizer)
     state = distributed.from_first(load(settings.out / CHECKPOINT) if distributed.first() else None)
     return learner, learner.resume(state) if state else 0

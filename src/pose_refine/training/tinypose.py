@@ -19,6 +19,7 @@ from pose_refine.skeletons import COCO_JOINTS
 # ImageNet's mean and deviation of RGB in [-1, 1]: what the published weights expect.
 MEAN, DEVIATION = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 SHARPNESS = 12.0  # of the published maps, which are Gaussians of height 1, as logits
+FRESH = ("pose4.", "pose8.", "head.", "prior", "alone.others")  # parameters that PP-TinyPose does not have
 
 Layer = tuple[Tensor, Tensor]
 Kind = TypeVar("Kind", bound=nn.Module)
@@ -166,6 +167,26 @@ def load_start(network: Network, path: Path, alone: Path | None = None) -> None:
         return
     copy_published(path, network.trunk, network.image_only, network.config)
     copy_published(alone or path, network.alone.trunk, network.alone.out, network.config)
+
+
+@torch.no_grad()
+def mix(network: Network, path: Path, alone: Path | None = None, *, kept: float) -> None:
+    """Let what began as PP-TinyPose lie between that and what it has become, in place.
+
+    Long training on few people forgets what the published weights learnt from many: between both a network finds more
+    than either (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022; tests/benchmarks/experiments.md).
+
+    Args:
+        network: As it has become.
+        path: As of `load_start`,
+        alone: likewise; errors too.
+        kept: Share in [0, 1] of what it has become.
+    """
+    published = Network(network.config)
+    load_start(published, path, alone)
+    for (name, own), theirs in zip(network.named_parameters(), published.parameters(), strict=True):
+        if not name.startswith(FRESH):
+            own.copy_(theirs.lerp(own, kept))
 
 
 def copy_published(path: Path, trunk: Trunk, out: nn.Conv2d, config: NetworkConfig) -> None:
