@@ -11,6 +11,7 @@ from pose_refine.skeletons import (
     SKELETONS,
     convert,
     get_skeleton,
+    in_another_order,
     joint_name,
     like_a_body,
     put_back,
@@ -21,7 +22,7 @@ EVERY = [pytest.param(s, id=name) for name, s in SKELETONS.items()]
 LENGTHS = {"network19": 19, "coco17": 17, "mpii16": 16, "lsp14": 14, "body25": 25, "body25b": 25, "body135": 135,
            "openpose134": 134, "coco18": 18, "mpi15": 15,
            "halpe26": 26, "halpe136": 136, "wholebody133": 133, "mediapipe33": 33, "posetrack15": 15,
-           "posetrack17": 17, "aic14": 14, "crowdpose14": 14}  # fmt: skip
+           "posetrack17": 17, "aic14": 14, "crowdpose14": 14, "h36m17": 17}  # fmt: skip
 ANCHORS = {  # from each format's own documentation
     "network19": {0: "nose", 16: "right_ankle", 17: "upper_neck", 18: "head_top"},
     "coco17": {0: "nose", 1: "left_eye", 5: "left_shoulder", 10: "right_wrist", 16: "right_ankle"},
@@ -63,6 +64,9 @@ ANCHORS = {  # from each format's own documentation
     # https://openpifpaf.github.io/plugins_crowdpose.html
     "crowdpose14": {0: "left_shoulder", 1: "right_shoulder", 5: "right_wrist", 6: "left_hip", 11: "right_ankle",
                     12: "head_top", 13: "neck"},
+    # https://github.com/open-mmlab/mmpose/blob/main/configs/_base_/datasets/h36m.py
+    "h36m17": {0: "pelvis", 3: "right_ankle", 6: "left_ankle", 7: "chest", 8: "thorax", 9: "neck_base", 10: "head_top",
+               11: "left_shoulder", 13: "left_wrist", 16: "right_wrist"},
 }  # fmt: skip
 # All names, in order, as their authors write them.
 PUBLISHED = {
@@ -314,6 +318,21 @@ def test_which_25_joints_are_told_by_their_geometry(seed):
     assert like_a_body(other, "body25") == like_a_body(other, "body25b") == "body25"
     assert like_a_body(own, "body25b") == "body25b"
     assert like_a_body(own[:, :17], "coco17") == "coco17"
+
+
+def test_seventeen_joints_in_another_order_are_told():
+    told = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        people = np.stack([standing(rng) for _ in range(3)])
+        coco, other = (convert(people, SKELETONS["body25b"], SKELETONS[name]) for name in ("coco17", "h36m17"))
+        told.append([in_another_order(k, "coco17") for k in (other, coco, rng.uniform(0, 500, (2, 17, 2)))])
+        assert in_another_order(people, "body25b") is None
+    theirs, ours, nobodys = zip(*told, strict=True)
+    assert theirs.count("h36m17") >= 25
+    assert set(ours) == {None}
+    assert nobodys.count("h36m17") <= 1
+    assert in_another_order(np.full((2, 17, 2), np.nan), "coco17") is None
 
 
 def test_what_is_no_body_is_body25():

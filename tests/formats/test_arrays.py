@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -118,6 +120,7 @@ finite = st.floats(-5000, 5000, width=32) | st.just(0.0) | st.just(NAN)
 
 
 @PLAIN
+@pytest.mark.filterwarnings("ignore:17 joints are taken for coco17's")
 @given(st.integers(0, 3).flatmap(lambda n: numpy_arrays(np.float32, (n, 17, 3), elements=finite)))
 def test_round_trip_of_triplets(array):
     before = array.copy()
@@ -207,3 +210,16 @@ def test_a_tensor_with_gradients_and_one_of_nobody():
     out = formats.write(formats.read(nobody), nobody)
     assert (type(out), out.shape) == (torch.Tensor, nobody.shape)
     assert out is not nobody
+
+
+def test_joints_in_another_order_are_told():
+    """Human3.6M's seventeen are not COCO's; who says whose they are is not asked."""
+    legs = [[100, 120], [88, 120], [86, 160], [85, 200], [112, 120], [114, 160], [115, 200]]
+    spine = [[100, 90], [100, 60], [100, 42], [100, 12]]
+    body = np.array([*legs, *spine, [120, 60], [130, 90], [135, 120], [80, 60], [70, 90], [65, 120]])
+    with pytest.warns(UserWarning, match=r"taken for coco17's, and lie as h36m17's do: pass skeleton='h36m17'"):
+        arrays.read(body)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in ("coco17", "h36m17"):
+            assert arrays.read(body, name).skeleton == name

@@ -214,6 +214,7 @@ DATA_SETS = {
     "crowdpose": (14, "crowdpose14"),
     "halpe26": (26, "halpe26"),
     "coco_wholebody": (133, "wholebody133"),
+    "h36m": (17, "h36m17"),
 }
 
 
@@ -237,7 +238,7 @@ def test_number_tells_the_skeleton_where_nothing_is_said():
 
 
 def test_skeleton_by_name():
-    given = samples(dataset="h36m")
+    given = samples(dataset="animalpose")
     assert mmpose.read(given, "coco17").skeleton == "coco17"
 
 
@@ -246,7 +247,7 @@ WITHOUT_SCORES.pred_instances = InstanceData(bboxes=np.ones((2, 4)))
 BAD = {
     "boxes only": (WITHOUT_SCORES, "expected pred_instances with"),
     "ground truth only": (PoseDataSample(gt_instances=InstanceData(bboxes=np.ones((2, 4)))), "expected pred_instances"),
-    "another order of 17 joints": (samples(dataset="h36m"), "data set 'h36m' with 17 joints is not known; pass skel"),
+    "another order of 17 joints": (samples(dataset="ap10k"), "data set 'ap10k' with 17 joints is not known; pass skel"),
     "a data set's other joints": (samples(dataset="mpii"), "data set 'mpii' with 17 joints"),
     "14 joints, nothing said": (entries(JOINTS[:, :14], SCORES[:, :14]), "14 joints need skeleton="),
     "3D": (merged(np.ones((2, 17, 3)), SCORES), r"got \(2, 17, 3\)"),

@@ -11,7 +11,8 @@ from torch import Tensor
 from pose_refine._types import AnyArray, Floats
 from pose_refine.formats.common.missing import lost, mark_of, without, written
 from pose_refine.poses import Poses, as_floats
-from pose_refine.skeletons import DEFAULT_BY_COUNT, AnySkeleton, get_skeleton, like_a_body
+from pose_refine.skeletons import DEFAULT_BY_COUNT, AnySkeleton, get_skeleton, in_another_order, like_a_body
+from pose_refine.warned import warn
 
 EXPECTED = "a numpy array or torch tensor (N, K, 2), (N, K, 3), (K, 2) or (K, 3)"
 
@@ -99,7 +100,11 @@ def skeleton_name(count: int, skeleton: AnySkeleton | None, keypoints: Floats | 
         raise ValueError(f"poses: {count} joints need skeleton=; without it only {known} are known")
     if len(get_skeleton(name).joints) != count:
         raise ValueError(f"poses: skeleton {name} has {len(get_skeleton(name).joints)} joints, got {count}")
-    return name if skeleton or keypoints is None else like_a_body(keypoints, str(name))
+    if skeleton or keypoints is None:
+        return name
+    if other := in_another_order(keypoints, str(name)):
+        warn(f"{count} joints are taken for {name}'s, and lie as {other}'s do: pass skeleton={other!r}, or {name!r}")
+    return like_a_body(keypoints, str(name))
 
 
 def changed(after: Poses, before: Poses) -> NDArray[np.bool_]:

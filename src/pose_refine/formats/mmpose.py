@@ -30,6 +30,7 @@ SKELETON_BY_DATASET = {
     "coco": "coco17", "ochuman": "coco17", "Human-Art": "coco17", "coco_openpose": "coco18", "mpii": "mpii16",
     "mhp": "mpii16", "aic": "aic14", "crowdpose": "crowdpose14", "exlpose": "crowdpose14", "halpe26": "halpe26",
     "halpe": "halpe136", "posetrack18": "posetrack17", "coco_wholebody": "wholebody133", "ubody2d": "wholebody133",
+    "h36m": "h36m17",
 }  # fmt: skip
 EXPECTED = "MMPose's data samples, or dicts with keypoints and keypoint_scores, of one image"
 
