@@ -1,5 +1,6 @@
 """The decision learns whom to believe, and how often it is right."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from fakes.weights import lively, tiny_model
 from pose_refine.crops.bodies import in_frame, one_body
 from pose_refine.crops.geometry import crop_boxes, crop_matrices, scales, to_crop
 from pose_refine.nn.decision import TRUST, Decision, blend
-from pose_refine.nn.evidence import EVIDENCE, HYPOTHESES, Prompt, look, near
+from pose_refine.nn.evidence import EVIDENCE, HYPOTHESES, THEIRS, Prompt, look, near
 from pose_refine.skeletons import NETWORK, SIGMAS
 from pose_refine.training import decision as decision_module
 from pose_refine.training.batches import cut
@@ -24,6 +25,7 @@ from pose_refine.training.decision import (
     distance,
     first_shown,
     fit,
+    fit_scores,
     held_out_inputs,
     join_cases,
     look_closer,
@@ -101,6 +103,25 @@ def test_its_scores_are_frequencies(fitted, which):
     share = right[rows].float().mean().item()
     assert score[rows].mean().item() == pytest.approx(share, abs=0.1)
     assert score[rows].mean(0).numpy() == pytest.approx(share, abs=0.2)
+
+
+def test_scores_may_be_fitted_alone(fitted):
+    """Where joints are put stays as it is, and so does how likely the rest is right: half of MPII's joints are not."""
+    decision, (cases, right, _) = deepcopy(fitted), made_up_cases(seed=1)
+    features, truth = cases.features.clone(), cases.truth.clone()
+    features[::2, :, THEIRS], features[1::2, :, THEIRS] = 1.0, 0.0
+    truth[::4] += FAR  # of MPII's people every other one: nothing else tells
+    cases = replace(cases, features=features, truth=truth)
+    with torch.no_grad():
+        decision.out.weight[-1], decision.out.bias[-1] = 0.0, -3.0
+    before = decision(cases.features)
+    fit_scores(decision, cases)
+    after = decision(cases.features)
+    assert torch.equal(before[0], after[0])
+    assert torch.equal(before[1], after[1])
+    score = after[2].sigmoid()
+    for theirs, share in ((0, right[1::2].float().mean().item()), (1, right[2::4].float().mean().item() / 2)):
+        assert score[1 - theirs :: 2].mean().item() == pytest.approx(share, abs=0.02), theirs
 
 
 def test_what_is_not_labelled_teaches_nothing():

@@ -120,6 +120,19 @@ def test_a_run_without_an_estimator_neither_sees_nor_calibrates_on_it(data, trun
     assert seen == [["alpha"]]
 
 
+def test_scores_of_weights_may_be_fitted_anew(data, tmp_path):
+    """All other tensors stay as they are, to the bit."""
+    weights.save(Model(NetworkConfig(**SHAPE)), "tiny", tmp_path / "before")
+    export.rescore(data, tmp_path / "before", "tiny", tmp_path / "after")
+    before, after = (weights.load(tmp_path / folder)[0].state_dict() for folder in ("before", "after"))
+    moved = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+    assert moved - {"decision.theirs"} == {"decision.out.weight", "decision.out.bias"}
+    assert all(
+        torch.equal(before[f"decision.out.{part}"][:-1], after[f"decision.out.{part}"][:-1])
+        for part in ("weight", "bias")
+    )
+
+
 def test_a_run_may_go_on_from_a_weights_folder(run, data, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "fit", partial(decision.fit, steps=3))
     export.export(data, run[0], "tiny", tmp_path / "weights", views=1)

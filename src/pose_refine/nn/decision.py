@@ -33,10 +33,15 @@ class Decision(nn.Module):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of features (B, K, EVIDENCE) logits of: each hypothesis's similarity to the truth (B, HYPOTHESES, K), its
         weight (B, HYPOTHESES, K), and being right (B, K)."""
-        joint = torch.eye(features.shape[1], device=features.device).expand(features.shape[0], -1, -1)
-        y: Tensor = self.out(self.mix(self.read(torch.cat([features[..., :THEIRS], joint], -1))))
+        y: Tensor = self.out(self.told(features))
         quality, weight, right = torch.split(y.transpose(1, 2), [HYPOTHESES, HYPOTHESES, 1], 1)
         return quality, weight, right[:, 0] + self.theirs * features[..., THEIRS]
+
+    def told(self, features: Tensor) -> Tensor:
+        """What the evidence (B, K, EVIDENCE) comes to before the last layer, (B, K, width)."""
+        joint = torch.eye(features.shape[1], device=features.device).expand(features.shape[0], -1, -1)
+        mixed: Tensor = self.mix(self.read(torch.cat([features[..., :THEIRS], joint], -1)))
+        return mixed
 
 
 def margin(trust: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 
 from pose_refine.nn.backends import keep_memory
 from pose_refine.training import distributed
-from pose_refine.training.export import export
+from pose_refine.training.export import export, rescore
 from pose_refine.training.loop import Settings, train
 
 DESCRIPTION = """\
@@ -52,6 +52,12 @@ def build_parser() -> argparse.ArgumentParser:
     finish.add_argument("--to", type=Path, required=True, help="weights folder to write")
     finish.add_argument("--views", type=int, default=2, choices=(1, 2), help="of each crop (default: %(default)s)")
     finish.add_argument("--device", default=default_device(), help="default: %(default)s")
+    scores = commands.add_parser("rescore", help="fit the scores of a weights folder anew; joints stay where they are")
+    scores.add_argument("--data", type=Path, required=True, help="the folder that the weights were trained on")
+    scores.add_argument("--weights", type=Path, required=True, dest="source", help="weights folder to read")
+    scores.add_argument("--name", required=True, help="name of the weights")
+    scores.add_argument("--to", type=Path, required=True, help="weights folder to write")
+    scores.add_argument("--device", default=default_device(), help="default: %(default)s")
     return parser
 
 
@@ -99,8 +105,10 @@ def main() -> None:
         with distributed.processes(arguments["device"]) as device:
             several = {name: tuple(arguments[name]) for name in ("without", "mix_with")}
             train(Settings(**{**arguments, **several, "device": device}))
-    else:
+    elif command == "export":
         export(**arguments)
+    else:
+        rescore(**arguments)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,17 @@ from pose_refine.crops.bodies import in_frame, one_body
 from pose_refine.crops.geometry import CROP_HEIGHT, crop_boxes, crop_matrices, far_off, scales, to_crop, to_image
 from pose_refine.metrics.oks import RIGHT, WRONG
 from pose_refine.nn.decision import TRUST, Decision, blend
-from pose_refine.nn.evidence import AGREEMENT, GIVEN, MOST_VIEWS, Prompt, combined, gather_evidence, heat_maps, near
+from pose_refine.nn.evidence import (
+    AGREEMENT,
+    GIVEN,
+    MOST_VIEWS,
+    THEIRS,
+    Prompt,
+    combined,
+    gather_evidence,
+    heat_maps,
+    near,
+)
 from pose_refine.nn.network import Network
 from pose_refine.skeletons import COCO_JOINTS, NETWORK, SIGMAS
 from pose_refine.training.batches import coarser, cut
@@ -41,6 +51,7 @@ SPOILT = 2.5  # what a right joint's lost similarity counts beside a wrong one's
 # half of every near miss; this gives up fewer good joints than a smaller SPOILT (tests/benchmarks/experiments.md).
 ADVANCE = 1.5
 STEPS, BATCH, RATE = 1500, 256, 2e-3
+ROUNDS, SMALL, SPLIT = 100, 1e-5, 2000  # of fitting scores: steps, weight decay, cases at once
 JITTER = 0.15  # standard deviations by which evidence is blurred while a decision is fitted: held-out people are few
 COARSE = (8, 4, 16, 2)  # what cannot be seen must be left alone: to 1 / that of their size images are shrunk
 
@@ -258,6 +269,41 @@ def fit(
         if after is not None:
             after(step + 1)
     decision.eval()
+
+
+def fit_scores(decision: Decision, cases: Cases) -> None:
+    """Fit in place what scores alone depend on: the last layer's row for them, and their shifts where joints are meant
+    as MPII's. The places stay what they are; logistic regression on what the layers before tell of the real poses.
+
+    Args:
+        decision: What is fitted.
+        cases: What to, at the usual trust.
+    """
+    decision.eval()
+    cases = join_cases([cases, mirrored(cases)])
+    with torch.no_grad():
+        told = torch.cat([decision.told(features) for features in torch.split(cases.features, SPLIT)])
+        right, scored = outcomes(cases, near(distance(cases, decide(decision, cases)[0])))
+    theirs, right = cases.features[..., THEIRS], right.float()
+    row = [decision.out.weight[-1].detach().clone(), decision.out.bias[-1].detach().clone(), decision.theirs.detach()]
+    parameters = [parameter.clone().requires_grad_(True) for parameter in row]
+    optimizer = torch.optim.LBFGS(parameters, max_iter=ROUNDS, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        weight, bias, shift = parameters
+        optimizer.zero_grad()
+        logits = told @ weight + bias + shift * theirs
+        each = binary_cross_entropy_with_logits(logits, right, reduction="none")
+        total = mean_where(each, scored) + SMALL * weight.square().sum()
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        for parameter, fitted in zip(
+            (decision.out.weight[-1], decision.out.bias[-1], decision.theirs), parameters, strict=True
+        ):
+            parameter.copy_(fitted)
 
 
 def spread_of(features: Tensor) -> Tensor:
