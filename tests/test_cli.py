@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import warnings
 
 import cv2
 import numpy as np
@@ -57,6 +58,16 @@ def test_array_and_conversion(inputs):
     assert np.load(inputs / "out.npy").shape == (1, 16, 3)
     assert run(inputs, "run", "photo.png", "openpose.json", "-o", "coco17.json", "--to", "coco17") == 0
     assert np.array(json.loads((inputs / "coco17.json").read_text()), float).shape == (1, 17, 3)
+
+
+@pytest.mark.filterwarnings("default")
+def test_warnings_are_said_in_plain_words(inputs, pose, caplog):
+    shown = warnings.showwarning
+    np.save(inputs / "far.npy", pose + np.float32([5000, 0, 0]))
+    assert run(inputs, "run", "photo.png", "far.npy", "-o", "out.npy") == 0
+    (said,) = [r.getMessage() for r in caplog.records if "wholly outside" in r.getMessage()]
+    assert said.startswith("pose-refine: warning: person 0 lies wholly outside the image of ")
+    assert warnings.showwarning is shown
 
 
 def test_never_overwrites_unasked(inputs, caplog):

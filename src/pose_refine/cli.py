@@ -3,6 +3,7 @@
 import argparse
 import logging
 import sys
+import warnings
 
 import cv2
 import torch
@@ -58,12 +59,24 @@ def use_threads(count: int | None) -> None:
         cv2.setNumThreads(count)
 
 
+def say(message: Warning | str, *_where: object, **_more: object) -> None:
+    """A warning in our own words: who types a command has no use for the line of Python that it comes from."""
+    log.warning("pose-refine: warning: %s", message)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     arguments = build_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     keep_memory()
     use_threads(getattr(arguments, "threads", None))
+    with warnings.catch_warnings():
+        warnings.showwarning = say
+        return perform(arguments)
+
+
+def perform(arguments: argparse.Namespace) -> int:
+    """Do what was asked for, and say what went wrong; returns the exit code."""
     try:
         needs.check(arguments)
         with told(arguments.command):  # what no other place told better
