@@ -209,7 +209,7 @@ RIVALS = {"body25": "body25b", "body25b": "body25"}
 SPREAD, LONGER, LEAST_LIMBS = 0.45, 1.1, 4
 # And a skeleton of as many joints whose order is quite another. Of people of COCO train2017 and MPII with half of the
 # limbs, one by one, .1 to .5 % of seven estimators' poses and half of the labels in h36m17's order lie so.
-STRANGERS = {"coco17": "h36m17"}
+MISTAKEN = {"coco17": "h36m17"}
 IN_ORDER, OUT_OF_ORDER = 0.3, 2.5  # spread of limbs in that order at most, and how many times it is in the other
 # Limbs of usual length, in shoulder widths, of which more are in order than out of order.
 USUAL = {
@@ -282,14 +282,14 @@ def like_a_body(keypoints: AnyArray, name: str) -> str:
 
 def in_another_order(keypoints: AnyArray, name: str) -> str | None:
     """The skeleton in whose order these keypoints (N, K, 2) lie like bodies, where they do not in that of `name`."""
-    stranger = STRANGERS.get(name)
-    if stranger is None:
+    other_order = MISTAKEN.get(name)
+    if other_order is None:
         return None
-    own, other = (_limbs(keypoints, get_skeleton(n)) for n in (name, stranger))
+    own, other = (_limbs(keypoints, get_skeleton(n)) for n in (name, other_order))
     if any(len(limbs) < max(1, len(np.unique(limbs[:, 0]))) * len(LIMBS) / 2 for limbs in (own, other)):
         return None
     spread = _spread(other)
-    return stranger if spread < IN_ORDER and _spread(own) > OUT_OF_ORDER * spread else None
+    return other_order if spread < IN_ORDER and _spread(own) > OUT_OF_ORDER * spread else None
 
 
 def _limbs(keypoints: AnyArray, skeleton: Skeleton) -> Doubles:
