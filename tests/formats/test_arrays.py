@@ -120,7 +120,6 @@ finite = st.floats(-5000, 5000, width=32) | st.just(0.0) | st.just(NAN)
 
 
 @PLAIN
-@pytest.mark.filterwarnings("ignore:17 joints are taken for coco17's")
 @given(st.integers(0, 3).flatmap(lambda n: numpy_arrays(np.float32, (n, 17, 3), elements=finite)))
 def test_round_trip_of_triplets(array):
     before = array.copy()
