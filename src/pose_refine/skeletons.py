@@ -286,8 +286,9 @@ def in_another_order(keypoints: AnyArray, name: str) -> str | None:
     if other_order is None:
         return None
     own, other = (_limbs(keypoints, get_skeleton(n)) for n in (name, other_order))
-    if any(len(limbs) < max(1, len(np.unique(limbs[:, 0]))) * len(LIMBS) / 2 for limbs in (own, other)):
-        return None
+    for limbs in (own, other):
+        if not len(limbs) or len(limbs) < len(np.unique(limbs[:, 0])) * len(LIMBS) / 2:
+            return None  # too little of each person to tell by
     spread = _spread(other)
     return other_order if spread < IN_ORDER and _spread(own) > OUT_OF_ORDER * spread else None
 

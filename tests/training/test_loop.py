@@ -157,7 +157,7 @@ def test_learning_rate_warms_up_and_ends_at_zero(steps):
     assert max(rates) <= 1
 
 
-def test_a_run_may_begin_between_two_and_hold_what_it_was_given(data, trunk_file, run, tmp_path):
+def test_a_run_may_begin_between_two_and_hold_what_it_was_given(data, trunk_file, tmp_path):
     """At a rate of 0 what PP-TinyPose has is held where the mixture put it, and the rest learns."""
     begun = tmp_path / "weights"
     weights.save(Model(NetworkConfig(**SHAPE)), "begun", begun)

@@ -285,8 +285,8 @@ def fit_scores(decision: Decision, cases: Cases) -> None:
         told = torch.cat([decision.told(features) for features in torch.split(cases.features, SPLIT)])
         right, scored = outcomes(cases, near(distance(cases, decide(decision, cases)[0])))
     theirs, right = cases.features[..., THEIRS], right.float()
-    row = [decision.out.weight[-1].detach().clone(), decision.out.bias[-1].detach().clone(), decision.theirs.detach()]
-    parameters = [parameter.clone().requires_grad_(True) for parameter in row]
+    own = [value.detach() for value in (decision.out.weight[-1], decision.out.bias[-1], decision.theirs)]
+    parameters = [value.clone().requires_grad_(True) for value in own]
     optimizer = torch.optim.LBFGS(parameters, max_iter=ROUNDS, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
@@ -299,11 +299,8 @@ def fit_scores(decision: Decision, cases: Cases) -> None:
         return total
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
-    with torch.no_grad():
-        for parameter, fitted in zip(
-            (decision.out.weight[-1], decision.out.bias[-1], decision.theirs), parameters, strict=True
-        ):
-            parameter.copy_(fitted)
+    for value, fitted in zip(own, parameters, strict=True):  # which share the decision's memory
+        value.copy_(fitted.detach())
 
 
 def spread_of(features: Tensor) -> Tensor:
